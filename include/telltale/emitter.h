@@ -1,0 +1,162 @@
+#ifndef TELLTALE_EMITTER_H
+#define TELLTALE_EMITTER_H
+
+#include <telltale/error.h>
+#include <telltale/event.h>
+#include <telltale/log.h>
+#include <telltale/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The client side: fire and forget. Emitting never blocks and never fails; an
+ * event that cannot be kept is counted by reason. Every call is thread-safe
+ * and does nothing on a NULL emitter. */
+typedef struct tt_emitter tt_emitter;
+
+/* Why an event was not delivered. One table; names are what the server and the
+ * statistics show. */
+#define TELLTALE_DROP_REASON_MAP(X)                                            \
+  X(TT_DROP_QUEUE_FULL, "queue_full")                                          \
+  X(TT_DROP_TOO_LARGE, "too_large")                                            \
+  X(TT_DROP_REJECTED, "rejected")                                              \
+  X(TT_DROP_RETRIES, "retries")                                                \
+  X(TT_DROP_SHUTDOWN, "shutdown")                                              \
+  X(TT_DROP_NO_MEMORY, "no_memory")
+
+typedef enum tt_drop_reason {
+#define X(id, name) id,
+  TELLTALE_DROP_REASON_MAP(X)
+#undef X
+      TT_DROP_REASON_COUNT
+} tt_drop_reason;
+
+TELLTALE_API const char *tt_drop_reason_name(tt_drop_reason reason);
+
+/* emitted = sent + queued + sum of dropped, at any instant at rest. */
+typedef struct tt_emitter_stats {
+  uint64_t emitted;
+  uint64_t sent;
+  uint64_t queued; /* waiting or on the way */
+  uint64_t dropped[TT_DROP_REASON_COUNT];
+} tt_emitter_stats;
+
+/* What an implementation provides. `emit` takes an event whose source, ts and
+ * agent_id are already filled, and copies what it keeps. With `fields` (ended
+ * by TT_FIELD_END, may be NULL) data is the object of these fields, to be
+ * rendered when there is time; else event->data. flush answers TT_OK or
+ * TT_ETIMEOUT. free flushes for at most `timeout_ms`. version is 1. */
+typedef struct tt_emitter_ops {
+  unsigned version;
+  void (*emit)(void *self, const tt_event *event, const tt_field *fields);
+  tt_error (*flush)(void *self, int timeout_ms);
+  void (*stats)(void *self, tt_emitter_stats *out_stats);
+  void (*free)(void *self, int timeout_ms);
+} tt_emitter_ops;
+
+/* Wraps an implementation (taking `self` on success). `source` is copied and
+ * fills events that name none. */
+TELLTALE_API tt_error tt_emitter_from_ops(const tt_emitter_ops *ops, void *self,
+                                          const char *source,
+                                          tt_emitter **out_emitter);
+
+/* An emitter that drops nothing because it keeps nothing. */
+TELLTALE_API tt_error tt_emitter_noop_new(tt_emitter **out_emitter);
+
+/* An emitter into an in-process stream, which must outlive it. */
+TELLTALE_API tt_error tt_emitter_stream_new(tt_stream *stream,
+                                            const char *source,
+                                            tt_emitter **out_emitter);
+
+/* Options of the HTTP emitter (libtelltale-http). All zero but `source` is
+ * fine; strings are copied. */
+typedef struct tt_emitter_options {
+  const char *url;        /* the events URL; NULL or "": a noop emitter */
+  const char *source;     /* required with a URL */
+  const char *agent_id;   /* default agent id */
+  const char *token;      /* bearer token */
+  size_t queue_events;    /* 0: 8,192 */
+  size_t queue_bytes;     /* 0: 8 MiB */
+  int request_timeout_ms; /* 0: 10,000 */
+  int max_attempts;       /* tries a batch before its events are dropped;
+                             0: 10 */
+  int free_timeout_ms;    /* what tt_emitter_free may take; 0: 2,000 */
+  tt_log_hook log;        /* may be all zero */
+} tt_emitter_options;
+
+/* The HTTP emitter. Starts no thread until the first emit. TT_EINVAL for a URL
+ * that is not http or https or a missing source; TT_ENOMEM. */
+TELLTALE_API tt_error tt_emitter_new(const tt_emitter_options *options,
+                                     tt_emitter **out_emitter);
+
+/* The agent id of events that name none. Copied. */
+TELLTALE_API void tt_emitter_set_agent_id(tt_emitter *emitter,
+                                          const char *agent_id);
+
+/* Emits one event: `type` and any number of fields, level info. */
+#ifndef __cplusplus
+#define tt_emit(...)       tt_emit_(__VA_ARGS__, TT_END)
+#define tt_emit_debug(...) tt_emit_level_(TT_LEVEL_DEBUG, __VA_ARGS__, TT_END)
+#define tt_emit_info(...)  tt_emit_level_(TT_LEVEL_INFO, __VA_ARGS__, TT_END)
+#define tt_emit_warn(...)  tt_emit_level_(TT_LEVEL_WARN, __VA_ARGS__, TT_END)
+#define tt_emit_error(...) tt_emit_level_(TT_LEVEL_ERROR, __VA_ARGS__, TT_END)
+/* For one call, an agent id: tt_emit_as(emitter, "agent-7", "type", …). */
+#define tt_emit_as(emitter, agent, ...)                                        \
+  tt_emit_as_(emitter, agent, __VA_ARGS__, TT_END)
+#define tt_emit_(emitter, type, ...)                                           \
+  tt_emit_fields(emitter, TT_LEVEL_INFO, NULL, type,                           \
+                 (const tt_field[]){__VA_ARGS__})
+#define tt_emit_level_(level, emitter, type, ...)                              \
+  tt_emit_fields(emitter, level, NULL, type, (const tt_field[]){__VA_ARGS__})
+#define tt_emit_as_(emitter, agent, type, ...)                                 \
+  tt_emit_fields(emitter, TT_LEVEL_INFO, agent, type,                          \
+                 (const tt_field[]){__VA_ARGS__})
+#endif
+
+/* What the macros call. `fields` ends with TT_END; agent_id NULL: the default.
+ */
+TELLTALE_API void tt_emit_fields(tt_emitter *emitter, tt_level level,
+                                 const char *agent_id, const char *type,
+                                 const tt_field *fields);
+
+/* A fully specified event; fills source, ts and agent_id when empty. */
+TELLTALE_API void tt_emit_full(tt_emitter *emitter, const tt_event *event);
+
+/* Waits until everything emitted before this call is delivered or dropped, at
+ * most `timeout_ms`. TT_OK or TT_ETIMEOUT; TT_OK on NULL. */
+TELLTALE_API tt_error tt_emitter_flush(tt_emitter *emitter, int timeout_ms);
+
+TELLTALE_API void tt_emitter_stats_get(tt_emitter *emitter,
+                                       tt_emitter_stats *out_stats);
+
+/* Flushes within its time, counts what is left as dropped, frees. NULL fine. */
+TELLTALE_API void tt_emitter_free(tt_emitter *emitter);
+
+#ifdef __cplusplus
+}
+
+template <typename... Fields>
+inline void tt_emit(tt_emitter *emitter, const char *type, Fields... fields) {
+  const tt_field all[] = {fields..., tt_end()};
+  tt_emit_fields(emitter, TT_LEVEL_INFO, nullptr, type, all);
+}
+template <typename... Fields>
+inline void tt_emit_as(tt_emitter *emitter, const char *agent_id,
+                       const char *type, Fields... fields) {
+  const tt_field all[] = {fields..., tt_end()};
+  tt_emit_fields(emitter, TT_LEVEL_INFO, agent_id, type, all);
+}
+#define TELLTALE_EMIT_LEVEL_(name, level)                                      \
+  template <typename... Fields>                                                \
+  inline void name(tt_emitter *emitter, const char *type, Fields... fields) {  \
+    const tt_field all[] = {fields..., tt_end()};                              \
+    tt_emit_fields(emitter, level, nullptr, type, all);                        \
+  }
+TELLTALE_EMIT_LEVEL_(tt_emit_debug, TT_LEVEL_DEBUG)
+TELLTALE_EMIT_LEVEL_(tt_emit_info, TT_LEVEL_INFO)
+TELLTALE_EMIT_LEVEL_(tt_emit_warn, TT_LEVEL_WARN)
+TELLTALE_EMIT_LEVEL_(tt_emit_error, TT_LEVEL_ERROR)
+#undef TELLTALE_EMIT_LEVEL_
+#endif
+#endif

@@ -1,0 +1,143 @@
+#ifndef TELLTALE_METRICS_H
+#define TELLTALE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <telltale/error.h>
+#include <telltale/log.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Every instrument: identifier, kind, name, unit, labels (comma separated, at
+ * most two), help. The only place an instrument is declared: backends, help
+ * and docs are made from it. New ones are added at the end, so that a backend
+ * built against an older table ignores what it does not know. Counters are
+ * shown as telltale_<name>_total, gauges as telltale_<name>. */
+#define TELLTALE_METRIC_MAP(X)                                                 \
+  X(TT_METRIC_EVENTS_RECEIVED, COUNTER, "events_received", "", "",             \
+    "Events that arrived at the server and could be counted")                  \
+  X(TT_METRIC_EVENTS_STORED, COUNTER, "events_stored", "", "",                 \
+    "Events made as durable as promised")                                      \
+  X(TT_METRIC_EVENTS_REJECTED, COUNTER, "events_rejected", "", "reason",       \
+    "Events refused, by reason")                                               \
+  X(TT_METRIC_EVENTS_LOST, COUNTER, "events_lost", "", "reason",               \
+    "Events accepted and then lost, by reason; 0 by promise under sync")       \
+  X(TT_METRIC_EVENTS_IN_FLIGHT, GAUGE, "events_in_flight", "", "",             \
+    "received - stored - rejected - lost")                                     \
+  X(TT_METRIC_EMITTER_DROPPED, COUNTER, "emitter_dropped", "", "reason",       \
+    "Events that emitters told us they had to drop, by reason")                \
+  X(TT_METRIC_HTTP_REQUESTS, COUNTER, "http_requests", "", "route,status",     \
+    "Requests answered, by route and status class")                            \
+  X(TT_METRIC_HTTP_CONNECTIONS, GAUGE, "http_connections", "", "",             \
+    "Open client connections")                                                 \
+  X(TT_METRIC_HTTP_BODY_BYTES, GAUGE, "http_body", "bytes", "",                \
+    "Bytes of request bodies and waiting requests held now")                   \
+  X(TT_METRIC_SSE_SUBSCRIBERS, GAUGE, "sse_subscribers", "", "",               \
+    "Open event streams")                                                      \
+  X(TT_METRIC_SSE_DELIVERED, COUNTER, "sse_delivered", "", "",                 \
+    "Events written to subscribers")                                           \
+  X(TT_METRIC_SSE_DROPPED, COUNTER, "sse_dropped", "", "",                     \
+    "Events that subscribers were told they missed")                           \
+  X(TT_METRIC_SSE_CATCHUPS, COUNTER, "sse_catchups", "", "",                   \
+    "Times a subscriber fell back to reading the store")                       \
+  X(TT_METRIC_STORE_GROUPS, COUNTER, "store_groups", "", "",                   \
+    "Batch transactions committed")                                            \
+  X(TT_METRIC_STORE_ERRORS, COUNTER, "store_errors", "", "stage",              \
+    "Store operations that failed, by stage")                                  \
+  X(TT_METRIC_STORE_QUEUE, GAUGE, "store_queue", "", "",                       \
+    "Mutations waiting for the store's writer")                                \
+  X(TT_METRIC_STORE_WAL_BYTES, GAUGE, "store_wal", "bytes", "",                \
+    "Size of the write-ahead log")                                             \
+  X(TT_METRIC_STORE_BYTES, GAUGE, "store", "bytes", "",                        \
+    "Bytes of the store in use")                                               \
+  X(TT_METRIC_STORE_HEAD, GAUGE, "store_head", "", "",                         \
+    "Sequence number of the last stored event")                                \
+  X(TT_METRIC_STORE_OLDEST, GAUGE, "store_oldest", "", "",                     \
+    "Sequence number of the oldest stored event")                              \
+  X(TT_METRIC_RING_ENTRIES, GAUGE, "ring_entries", "", "",                     \
+    "Envelopes in the ring")                                                   \
+  X(TT_METRIC_RING_BYTES, GAUGE, "ring", "bytes", "",                          \
+    "Bytes held by the ring")                                                  \
+  X(TT_METRIC_RING_PINNED_BYTES, GAUGE, "ring_pinned", "bytes", "",            \
+    "Bytes of evicted chunks that readers still hold")                         \
+  X(TT_METRIC_RETENTION_DELETED, COUNTER, "retention_deleted", "", "",         \
+    "Events removed by retention")                                             \
+  X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
+    "metric", "Label sets folded into \"other\" at the cardinality limit")
+
+typedef enum tt_metric {
+#define X(id, kind, name, unit, labels, help) id,
+  TELLTALE_METRIC_MAP(X)
+#undef X
+      TT_METRIC_COUNT
+} tt_metric;
+
+typedef enum tt_metric_kind {
+  TT_METRIC_KIND_COUNTER,
+  TT_METRIC_KIND_GAUGE
+} tt_metric_kind;
+
+typedef struct tt_metric_info {
+  tt_metric id;
+  tt_metric_kind kind;
+  const char *name;
+  const char *unit;
+  const char *labels[2]; /* label names; NULL where there is none */
+  const char *help;
+} tt_metric_info;
+
+/* The table's row, or NULL for an id that is not in it. Static. */
+TELLTALE_API const tt_metric_info *tt_metric_lookup(tt_metric id);
+
+/* The interface that a backend implements. `version` is 1. The functions may be
+ * called from any thread, must not block and must not fail; label values are
+ * borrowed for the call and NULL where the instrument has no such label. */
+typedef struct tt_metrics_ops {
+  unsigned version;
+  void (*add)(void *self, tt_metric id, uint64_t n, const char *label_a,
+              const char *label_b);
+  void (*set)(void *self, tt_metric id, double value, const char *label_a,
+              const char *label_b);
+  void (*free)(void *self);
+} tt_metrics_ops;
+
+/* A backend. A NULL tt_metrics is the noop backend. */
+typedef struct tt_metrics {
+  const tt_metrics_ops *ops;
+  void *self;
+} tt_metrics;
+
+TELLTALE_API void tt_metrics_add(tt_metrics *metrics, tt_metric id, uint64_t n,
+                                 const char *label_a, const char *label_b);
+TELLTALE_API void tt_metrics_set(tt_metrics *metrics, tt_metric id,
+                                 double value, const char *label_a,
+                                 const char *label_b);
+/* Frees the backend and the handle. NULL is fine. */
+TELLTALE_API void tt_metrics_free(tt_metrics *metrics);
+
+/* Swallows every call. TT_ENOMEM. */
+TELLTALE_API tt_error tt_metrics_noop_new(tt_metrics **out_metrics);
+
+/* One line a call through the hook, prefixed "[metrics] ", key=value. */
+TELLTALE_API tt_error tt_metrics_log_new(const tt_log_hook *hook,
+                                         tt_metrics **out_metrics);
+
+/* Sums everything for a scrape. Label sets are capped at 1,000 a metric; more
+ * fold into "other". */
+TELLTALE_API tt_error tt_metrics_prometheus_new(tt_metrics **out_metrics);
+
+/* Renders the Prometheus text format 0.0.4, or OpenMetrics 1.0 when
+ * `openmetrics`, of a backend made by tt_metrics_prometheus_new. *out_text is
+ * NUL-terminated and freed with free(); *out_len may be NULL.
+ * Thread-safe. TT_EINVAL for another backend, TT_ENOMEM. */
+TELLTALE_API tt_error tt_metrics_prometheus_render(tt_metrics *metrics,
+                                                   bool openmetrics,
+                                                   char **out_text,
+                                                   size_t *out_len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,32 @@
+#ifndef TTI_EVENT_FILTER_H
+#define TTI_EVENT_FILTER_H
+
+#include "lib/event/record.h"
+
+/* The five filters, the same everywhere: source, channel, action, level,
+ * agent_id. Exact; a comma list is OR within a key; AND across keys; level also
+ * takes ">=warn". Immutable once built. */
+typedef struct tti_filter tti_filter;
+
+/* NULL filter: matches everything. TT_ENOMEM. */
+tt_error tti_filter_new(tti_filter **out_filter);
+void tti_filter_free(tti_filter *filter);
+
+/* Adds a key's value as it stands in a query string (already percent-decoded).
+ * An empty value is no constraint. TT_ENOTFOUND: not a filter key. TT_EINVAL:
+ * ">=" on another key than level or before an unknown level, or over 50 values
+ * or 4,096 bytes. */
+tt_error tti_filter_add(tti_filter *filter, tti_slice key, tti_slice value);
+
+bool tti_filter_is_empty(const tti_filter *filter);
+
+/* Whether any value was given for `channel`, and whether it is among them. */
+bool tti_filter_names_channel(const tti_filter *filter, tti_slice channel);
+
+bool tti_filter_match(const tti_filter *filter, const tti_record *record);
+
+/* A canonical text: equal filters have equal texts. NUL-terminated, owned by
+ * the filter. "" for one that matches everything. */
+const char *tti_filter_text(const tti_filter *filter);
+
+#endif

@@ -1,0 +1,50 @@
+#ifndef TTI_EVENT_PARSE_H
+#define TTI_EVENT_PARSE_H
+
+#include "lib/event/record.h"
+
+/* Where and why a text was refused. `reason` is one clause without a full stop,
+ * fit for an answer to the client, such as "source is required". */
+typedef struct tti_parse_error {
+  size_t offset; /* byte in the text that was handed in */
+  size_t index;  /* item of the batch, from 0 */
+  char reason[200];
+} tti_parse_error;
+
+typedef struct tti_parse_options {
+  int64_t now_us; /* ts of events that bring none */
+} tti_parse_options;
+
+/* Many encoded records, back to back. */
+typedef struct tti_batch {
+  tti_buf bytes;     /* the records */
+  uint32_t *lengths; /* owned; bytes of each, `count` of them */
+  size_t count;
+  size_t capacity;
+  size_t max_count; /* ceiling; more is TT_ETOOBIG */
+  size_t truncated; /* how many lost their data for size */
+} tti_batch;
+
+void tti_batch_init(tti_batch *batch, size_t max_count, size_t max_bytes);
+void tti_batch_fini(tti_batch *batch);
+
+/* Encodes one record at the end. TT_ENOMEM, TT_ETOOBIG. */
+tt_error tti_batch_add(tti_batch *batch, const tti_record *record);
+
+/* One relay event object (BEHAVIOUR of POST /events) into the batch. Unknown
+ * fields are ignored; what must hold: UTF-8, depth at most 128, no trailing
+ * bytes, a non-blank source, data an object, the event's own keys given once.
+ * TT_EPARSE fills *out_error. The text is read, never kept. */
+tt_error tti_parse_relay(tti_slice text, const tti_parse_options *options,
+                         tti_batch *batch, tti_parse_error *out_error);
+
+/* A JSON array of relay events, all or nothing. */
+tt_error tti_parse_relay_array(tti_slice text, const tti_parse_options *options,
+                               tti_batch *batch, tti_parse_error *out_error);
+
+/* One relay event a line; blank lines are skipped. All or nothing. */
+tt_error tti_parse_relay_ndjson(tti_slice text,
+                                const tti_parse_options *options,
+                                tti_batch *batch, tti_parse_error *out_error);
+
+#endif

@@ -1,0 +1,85 @@
+#ifndef TTI_EVENT_RECORD_H
+#define TTI_EVENT_RECORD_H
+
+#include "lib/base/buf.h"
+#include <telltale/event.h>
+
+/* The one form of an event between ingest and the reader: the ring, the log and
+ * every queue hold these bytes, so an event is encoded once and never again.
+ *
+ *   u8 version (1) | u8 kind | u8 flags | u8 level
+ *   i64 ts_us | i64 duration_ms
+ *   u32 length of each: source, source_event, type, category, level_name,
+ *       agent_id, session_id, metadata, data
+ *   the nine texts in that order, each followed by a NUL
+ *
+ * Integers are little-endian and unaligned. Texts are UTF-8, unescaped.
+ * metadata is a run of pairs: u32 key length, u32 value length, key, NUL,
+ * value, NUL. data is the producer's JSON, one line. seq and the time of
+ * receipt are not part of it: whoever holds the bytes holds them beside it. */
+
+typedef enum tti_kind {
+  TTI_KIND_RELAY = 0,
+  TTI_KIND_SESSION = 1,
+  TTI_KIND_LOG = 2,
+  TTI_KIND_PUBLISHED = 3
+} tti_kind;
+
+/* A decoded record. Every slice is NUL-terminated and borrowed from the bytes
+ * it was decoded from. data.len 0: no data. */
+typedef struct tti_record {
+  tti_kind kind;
+  bool truncated;
+  bool has_duration;
+  tt_level
+      level; /* never TT_LEVEL_UNSET; rank of level_name when that is set */
+  int64_t ts_us;
+  int64_t duration_ms;
+  tti_slice source;
+  tti_slice source_event;
+  tti_slice type;
+  tti_slice category;
+  tti_slice level_name; /* only for levels that are not of the five */
+  tti_slice agent_id;
+  tti_slice session_id;
+  tti_slice metadata; /* packed pairs, see above */
+  tti_slice data;
+} tti_record;
+
+/* Bytes that tti_record_encode writes. */
+size_t tti_record_size(const tti_record *record);
+
+/* Writes exactly tti_record_size bytes; slices need no NUL here. */
+void tti_record_encode(const tti_record *record, char *out_bytes);
+
+/* TT_ECORRUPT when the bytes are not a whole record; never reads past them. */
+tt_error tti_record_decode(tti_slice bytes, tti_record *out_record);
+
+/* A record of a caller's event; borrows from it. `metadata` receives the packed
+ * pairs and must outlive the record. */
+tt_error tti_record_from_event(const tt_event *event, tti_kind kind,
+                               tti_buf *metadata, tti_record *out_record);
+
+/* The public form of a record; borrows from it. The event's metadata is NULL:
+ * walk it with tti_metadata_next. */
+void tti_record_to_event(const tti_record *record, tt_event *out_event);
+
+/* Appends one pair to packed metadata. */
+void tti_metadata_append(tti_buf *metadata, tti_slice key, tti_slice value);
+
+/* Takes the next pair off the front of *rest; false at its end. */
+bool tti_metadata_next(tti_slice *rest, tti_slice *out_key,
+                       tti_slice *out_value);
+
+/* "debug" … or level_name. */
+tti_slice tti_record_level_text(const tti_record *record);
+
+/* Sets level and level_name from text: one of the five without regard to case,
+ * anything else is kept as given and ranks as info; empty is info. */
+void tti_record_set_level(tti_record *record, tti_slice text);
+
+/* An envelope over 1,000,000 bytes as envelope JSON loses its data: data is set
+ * to `null`, truncated to true. Returns whether it was. */
+bool tti_record_truncate(tti_record *record);
+
+#endif

@@ -1,0 +1,89 @@
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "lib/base/buf.h"
+#include "server/store/store.h"
+
+/* The one option table: each option's YAML key, environment variable, flag,
+ * type, default, whether SIGHUP re-reads it, and help. Default < YAML file <
+ * environment < flags. X(field, type, key, env, flag, default, help); types are
+ * STRING, BOOL, SIZE ("64MiB"), COUNT, DURATION_MS ("10s"), LIST. */
+#define CONFIG_OPTION_MAP(X)                                                   \
+  X(listen, STRING, "listen", "TELLTALE_LISTEN", "--listen", "127.0.0.1:6060", \
+    "address and port to listen on; port 0 picks a free one")                  \
+  X(store, STRING, "store", "TELLTALE_STORE", "--store", "",                   \
+    "sqlite:PATH or memory; default: an SQLite file in the XDG state folder")  \
+  X(bus, STRING, "bus", "TELLTALE_BUS", "--bus", "local",                      \
+    "the log that assigns sequence numbers: local")                            \
+  X(durability, STRING, "durability", "TELLTALE_DURABILITY", "--durability",   \
+    "sync", "when a 2xx is sent: memory, commit or sync")                      \
+  X(insecure, BOOL, "insecure", "TELLTALE_INSECURE", "--insecure", "false",    \
+    "listen beyond loopback without a token")                                  \
+  X(hosts, LIST, "hosts", "TELLTALE_HOSTS", "--host", "",                      \
+    "further Host names that the server answers to")                           \
+  X(log_format, STRING, "log_format", "TELLTALE_LOG_FORMAT", "--log-format",   \
+    "logfmt", "the server's own log lines: logfmt or json")                    \
+  X(log_level, STRING, "log_level", "TELLTALE_LOG_LEVEL", "--log-level",       \
+    "info", "lowest level of the server's own log lines")                      \
+  X(loops, COUNT, "loops", "TELLTALE_LOOPS", "--loops", "0",                   \
+    "event loops; 0: one a core")                                              \
+  X(retain, DURATION_MS, "retain", "TELLTALE_RETAIN", "--retain", "7d",        \
+    "how long history is kept")                                                \
+  X(retain_bytes, SIZE, "retain_bytes", "TELLTALE_RETAIN_BYTES",               \
+    "--retain-bytes", "5GB", "how large history may grow")                     \
+  X(ring_entries, COUNT, "ring.entries", "TELLTALE_RING_ENTRIES",              \
+    "--ring-entries", "65536", "envelopes kept in memory")                     \
+  X(ring_bytes, SIZE, "ring.bytes", "TELLTALE_RING_BYTES", "--ring-bytes",     \
+    "64MiB", "bytes of envelopes kept in memory")                              \
+  X(max_body, SIZE, "limits.body", "TELLTALE_MAX_BODY", "--max-body", "1MiB",  \
+    "largest body of one event")                                               \
+  X(max_batch_body, SIZE, "limits.batch_body", "TELLTALE_MAX_BATCH_BODY",      \
+    "--max-batch-body", "16MiB", "largest body of a batch")                    \
+  X(max_batch, COUNT, "limits.batch", "TELLTALE_MAX_BATCH", "--max-batch",     \
+    "10000", "most events in a batch")                                         \
+  X(budget, SIZE, "limits.budget", "TELLTALE_BUDGET", "--budget", "256MiB",    \
+    "memory for bodies and waiting requests, in all")                          \
+  X(max_connections, COUNT, "limits.connections", "TELLTALE_MAX_CONNECTIONS",  \
+    "--max-connections", "20000", "most open client connections")              \
+  X(shutdown_timeout, DURATION_MS, "shutdown_timeout",                         \
+    "TELLTALE_SHUTDOWN_TIMEOUT", "--shutdown-timeout", "10s",                  \
+    "longest ordered shutdown")
+
+typedef char *config_STRING;
+typedef bool config_BOOL;
+typedef uint64_t config_SIZE;
+typedef uint64_t config_COUNT;
+typedef uint64_t config_DURATION_MS;
+typedef char **config_LIST; /* NULL-terminated */
+
+typedef struct config {
+#define X(field, type, key, env, flag, value, help) config_##type field;
+  CONFIG_OPTION_MAP(X)
+#undef X
+  char *token_ingest; /* TELLTALE_TOKEN_INGEST or …_FILE; never in YAML */
+  char *token_read;
+  char *token_admin;
+  char *test_control; /* --test-control PATH, in the test build only */
+  char *config_path;  /* the file that was read, or NULL */
+} config;
+
+/* Reads the defaults, the file (--config FILE, else TELLTALE_CONFIG, else
+ * $XDG_CONFIG_HOME/telltale/telltale.yaml where it exists), the environment and
+ * the flags. On failure *out_error has a sentence naming file, line, key and
+ * the nearest known one. */
+tt_error config_load(int argc, char **argv, tti_buf *out_error,
+                     config *out_config);
+void config_fini(config *c);
+
+/* One line an option, for --help and the man page. */
+void config_help(tti_buf *out);
+
+/* The listen option, taken apart: "[::1]:80", "127.0.0.1:0", ":6060". */
+tt_error config_listen(const char *text, char out_address[64],
+                       uint16_t *out_port);
+/* Where the store is: TT_OK and the path ("" for memory). The folder of the
+ * default place is made with mode 0700. */
+tt_error config_store_path(const config *c, tti_buf *out_error,
+                           char **out_path);
+
+#endif

@@ -1,0 +1,222 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "lib/base/buf.h"
+#include "lib/event/filter.h"
+#include "lib/event/parse.h"
+#include "server/io/loop.h"
+
+/* Where a server keeps its state. Every change is a job for the store's one
+ * writing thread, which runs all that wait in one transaction (group commit)
+ * and gives each its verdict after COMMIT, in order. Reads are jobs too, on
+ * threads of their own: the store is never called from a loop and never blocks
+ * its caller. Each implementation is a folder beside this file and passes
+ * tests/contract/store.c unchanged. */
+typedef struct store store;
+
+typedef enum store_durability {
+  STORE_MEMORY, /* verdict before the write */
+  STORE_COMMIT, /* verdict after COMMIT, which the power may still take */
+  STORE_SYNC    /* verdict after the disk has it */
+} store_durability;
+
+typedef struct store_options {
+  const char *path; /* of the database file; unused by memory */
+  store_durability durability;
+  size_t queue_max_jobs;  /* 0: 65,536 */
+  size_t queue_max_bytes; /* 0: 64 MiB */
+  int64_t retain_us;      /* age of history; 0: 7 days */
+  uint64_t retain_bytes;  /* 0: 5 GB */
+  uint64_t table_rows;    /* rows a log table; 0: 2^20. Tests make it small. */
+  void *metrics;          /* tt_metrics *, may be NULL */
+} store_options;
+
+/* ---- Changes ---- */
+
+typedef enum store_verdict {
+  STORE_OK = 0,
+  STORE_REPLAYED, /* the idempotency key was seen with the same body: the
+                     first answer is in first_seq and count */
+  STORE_MISMATCH, /* … with another body */
+  STORE_RETRY,    /* not stored; may be tried again (reason in `reason`) */
+  STORE_NOT_FOUND,
+  STORE_EXISTS
+} store_verdict;
+
+/* An idempotency key and the body it came with. All zero: none. Emitters of
+ * ours use "<producer uuid>/<n>": for those only a high-water row and the last
+ * 16 answers are kept, without time limit; others 24 h, at most 10 M. */
+typedef struct store_key {
+  tti_slice scope; /* token id and route */
+  tti_slice key;
+  unsigned char body_sha256[32];
+} store_key;
+
+typedef enum store_job_kind {
+  STORE_JOB_APPEND,  /* rows of the log */
+  STORE_JOB_RESERVE, /* a block of sequence numbers, synced to disk */
+  STORE_JOB_LOOKUP,  /* does this idempotency key have an answer? OK: no */
+  STORE_JOB_TOKEN_CREATE,
+  STORE_JOB_TOKEN_REVOKE,
+  STORE_JOB_SET,    /* one value in the settings table */
+  STORE_JOB_BARRIER /* nothing; its verdict says all before it are done */
+} store_job_kind;
+
+typedef struct store_token {
+  char id[40];
+  char name[64];
+  unsigned scopes; /* auth.h's bits */
+  unsigned char sha256[32];
+  int64_t created_us;
+  int64_t revoked_us; /* 0: in force */
+} store_token;
+
+/* One change. Made and owned by the caller, borrowed by the store from
+ * store_submit until `done` has been called, exactly once, on the writing
+ * thread, after COMMIT and in order of seq. `done` must not block; it may free
+ * the job. */
+typedef struct store_job {
+  struct store_job *next; /* the store's */
+  store_job_kind kind;
+  void (*done)(struct store_job *job);
+  store_verdict verdict;
+  char reason[160]; /* with STORE_RETRY */
+
+  /* APPEND. first_seq 0: the store assigns; else these were reserved. */
+  const tti_batch *batch;
+  uint64_t first_seq;  /* out, or in when reserved before */
+  uint64_t count;      /* out: rows stored (or of the first answer) */
+  int64_t received_us; /* in; out: clamped, non-decreasing with seq */
+  store_key key;       /* APPEND and LOOKUP */
+
+  uint64_t reserve;  /* RESERVE: how many; first_seq is the first */
+  store_token token; /* TOKEN_CREATE; TOKEN_REVOKE reads id */
+  const char *name;  /* SET */
+  tti_slice value;
+} store_job;
+
+/* ---- Reads ---- */
+
+typedef enum store_order { STORE_ASCENDING, STORE_DESCENDING } store_order;
+
+#define STORE_KIND_BIT(kind) (1u << (kind))
+
+/* One read of the log, answered in one piece of at most max_rows rows, 256 KiB
+ * or 5 ms of work, whichever comes first; `next_seq` says where to go on. */
+typedef struct store_read {
+  struct store_read *next;               /* the store's */
+  void (*done)(struct store_read *read); /* on a reading thread */
+  store_order order;
+  uint64_t after_seq;    /* exclusive lower bound; 0: from the oldest */
+  uint64_t before_seq;   /* exclusive upper bound; 0: to the head */
+  int64_t since_us;      /* by receipt, inclusive; 0: none */
+  int64_t until_us;      /* by receipt, exclusive; 0: none */
+  unsigned kinds;        /* STORE_KIND_BIT, or 0 for all */
+  bool show_log_channel; /* kind log passes only where the filter names channel
+                            "log"; used with kinds */
+  const tti_filter *filter; /* borrowed; may be NULL */
+  size_t max_rows;          /* 0: 256 */
+
+  tt_error error; /* out; TT_EFULL: too many reads are waiting */
+  tti_buf rows;   /* out: store_row headers and records, back to back;
+                     owned by the caller: init before, fini after */
+  size_t row_count;
+  uint64_t next_seq; /* ascending: go on after this; descending: before it */
+  bool more;         /* false: the bounds were reached */
+} store_read;
+
+/* One row in store_read.rows: this header, then `len` bytes of record. */
+typedef struct store_row {
+  uint64_t seq;
+  int64_t received_us;
+  size_t len;
+} store_row;
+
+/* Walks rows: *offset starts at 0; false at the end. */
+bool store_row_next(const store_read *read, size_t *offset, store_row *out_row,
+                    tti_slice *out_record);
+
+/* Sequence numbers that were issued or skipped and are not there, by reason:
+ * retention, crash, restored, lost. Sorted, not overlapping. */
+typedef struct store_range {
+  uint64_t from_seq;
+  uint64_t to_seq; /* inclusive */
+  char reason[12];
+} store_range;
+
+/* One dimension's counters, kept as events are stored. */
+typedef struct store_count {
+  char name[64];
+  uint64_t count;
+} store_count;
+typedef enum store_dimension {
+  STORE_BY_SOURCE,
+  STORE_BY_CHANNEL,
+  STORE_BY_LEVEL,
+  STORE_DIMENSIONS
+} store_dimension;
+
+typedef struct store_status {
+  char log_uuid[40];   /* this log's name, for the Telltale-Log header */
+  uint64_t head_seq;   /* last committed; 0: empty */
+  uint64_t oldest_seq; /* first held; head_seq + 1 when empty */
+  uint64_t next_seq;   /* what the next event would get */
+  bool healthy;
+  char reason[200]; /* when not: what, where, what to do */
+  size_t queue_jobs;
+  size_t queue_bytes;
+  uint64_t used_bytes;
+  uint64_t wal_bytes;
+  uint64_t stored_total; /* rows committed since start */
+  uint64_t schema_version;
+} store_status;
+
+typedef struct store_ops {
+  const char *name;
+  void (*close)(store *s, int timeout_ms);
+  tt_error (*submit)(store *s, store_job *job);
+  tt_error (*read)(store *s, store_read *read);
+  void (*status)(store *s, store_status *out_status);
+  size_t (*ranges)(store *s, uint64_t after_seq, uint64_t to_seq,
+                   store_range *out_ranges, size_t max);
+  size_t (*counts)(store *s, store_dimension dimension, store_count *out_counts,
+                   size_t max);
+  size_t (*tokens)(store *s, store_token *out_tokens, size_t max,
+                   uint64_t *out_generation);
+} store_ops;
+
+/* What every implementation's struct begins with. */
+struct store {
+  const store_ops *ops;
+};
+
+/* Opens and recovers. On failure *out_error has a sentence that names the file
+ * and what to do; nothing was touched. TT_EBUSY: another server holds it.
+ * TT_EVERSION: made by a newer version. TT_ECORRUPT. TT_EIO. */
+tt_error store_sqlite_open(const store_options *options, tti_buf *out_error,
+                           store **out_store);
+tt_error store_memory_open(const store_options *options, tti_buf *out_error,
+                           store **out_store);
+
+/* Finishes every job that was submitted, then frees; what is not done within
+ * the time gets STORE_RETRY. */
+void store_close(store *s, int timeout_ms);
+
+/* Queues a change. Any thread, never blocks. TT_EFULL: at the ceiling, `done`
+ * is not called. */
+tt_error store_submit(store *s, store_job *job);
+
+/* Queues a read. TT_EFULL: at the ceiling, `done` is not called. */
+tt_error store_read_submit(store *s, store_read *read);
+
+/* These answer from memory, any thread, without waiting for the disk. */
+void store_status_get(store *s, store_status *out_status);
+size_t store_ranges(store *s, uint64_t after_seq, uint64_t to_seq,
+                    store_range *out_ranges, size_t max);
+size_t store_counts(store *s, store_dimension dimension,
+                    store_count *out_counts, size_t max);
+/* `out_generation` grows with each change of the tokens. */
+size_t store_tokens(store *s, store_token *out_tokens, size_t max,
+                    uint64_t *out_generation);
+
+#endif
