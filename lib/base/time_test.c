@@ -1,9 +1,5 @@
 #include "lib/base/time.h"
-
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include "tests/unit.h"
 
 /* A time in any offset is read as the same instant and written in UTC. */
 static void parses_and_formats(void **state) {
