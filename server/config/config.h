@@ -65,6 +65,8 @@ typedef struct config {
   char *token_admin;
   char *test_control; /* --test-control PATH, in the test build only */
   char *config_path;  /* the file that was read, or NULL */
+  char *warnings;     /* lines for the log, such as a token file that everyone
+                         may read; NULL: none */
 } config;
 
 /* Reads the defaults, the file (--config FILE, else TELLTALE_CONFIG, else

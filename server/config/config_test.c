@@ -1,0 +1,320 @@
+#include "server/config/option.h"
+#include "tests/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Each test has a home of its own, an empty environment and one place for the
+ * outcome of a load. */
+typedef struct fixture {
+  char home[64];
+  char path[128]; /* of the YAML file in it */
+  tti_buf error;
+  config config;
+  tt_error result;
+} fixture;
+
+static int set_up(void **state) {
+  fixture *f = calloc(1, sizeof(*f));
+  strcpy(f->home, "/tmp/telltale-config-XXXXXX");
+  if (!mkdtemp(f->home))
+    return -1;
+  clearenv();
+  setenv("HOME", f->home, 1);
+  snprintf(f->path, sizeof(f->path), "%s/telltale.yaml", f->home);
+  tti_buf_init(&f->error, 4096);
+  *state = f;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  fixture *f = *state;
+  char command[128];
+  config_fini(&f->config);
+  tti_buf_fini(&f->error);
+  snprintf(command, sizeof(command), "rm -rf %s", f->home);
+  int failed = system(command);
+  free(f);
+  return failed;
+}
+
+static void write_file(const char *path, const char *text, mode_t mode) {
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  fputs(text, file);
+  fclose(file);
+  chmod(path, mode);
+}
+
+static void load(fixture *f, const char *const *args) {
+  char *argv[16] = {(char *)"serve"};
+  int argc = 1;
+  while (args && args[argc - 1]) {
+    argv[argc] = (char *)args[argc - 1];
+    argc++;
+  }
+  config_fini(&f->config);
+  tti_buf_clear(&f->error);
+  f->result = config_load(argc, argv, &f->error, &f->config);
+  tti_buf_append_char(&f->error, '\0');
+}
+
+#define LOAD(f, ...) load(f, (const char *const[]){__VA_ARGS__, NULL})
+
+static void load_yaml(fixture *f, const char *yaml) {
+  write_file(f->path, yaml, 0600);
+  LOAD(f, "--config", f->path);
+}
+
+static void assert_refused(fixture *f, const char *part) {
+  assert_int_not_equal(f->result, TT_OK);
+  if (!strstr(f->error.data, part))
+    fail_msg("\"%s\" does not say \"%s\"", f->error.data, part);
+}
+
+static void nothing_given_is_the_documented_default(void **state) {
+  fixture *f = *state;
+  load(f, NULL);
+  assert_int_equal(f->result, TT_OK);
+  assert_string_equal(f->config.listen, "127.0.0.1:6060");
+  assert_string_equal(f->config.durability, "sync");
+  assert_int_equal(f->config.retain, UINT64_C(604800000));
+  assert_int_equal(f->config.retain_bytes, UINT64_C(5000000000));
+  assert_int_equal(f->config.max_batch, 10000);
+  assert_false(f->config.insecure);
+  assert_null(f->config.hosts);
+  assert_null(f->config.config_path);
+}
+
+static void flags_win_over_environment_over_file(void **state) {
+  fixture *f = *state;
+  write_file(f->path,
+             "durability: memory\nloops: 3\nring:\n  entries: 100\n"
+             "  bytes: 1MiB\nhosts: [a.example, b.example]\n",
+             0600);
+  setenv("TELLTALE_CONFIG", f->path, 1);
+  setenv("TELLTALE_LOOPS", "4", 1);
+  setenv("TELLTALE_RING_ENTRIES", "200", 1);
+  LOAD(f, "--ring-entries=300", "--insecure");
+  assert_int_equal(f->result, TT_OK);
+  assert_string_equal(f->config.durability, "memory");
+  assert_int_equal(f->config.loops, 4);
+  assert_int_equal(f->config.ring_entries, 300);
+  assert_int_equal(f->config.ring_bytes, 1 << 20);
+  assert_true(f->config.insecure);
+  assert_string_equal(f->config.hosts[0], "a.example");
+  assert_string_equal(f->config.hosts[1], "b.example");
+  assert_null(f->config.hosts[2]);
+  assert_string_equal(f->config.config_path, f->path);
+}
+
+static void a_list_flag_given_twice_adds_and_replaces_the_file(void **state) {
+  fixture *f = *state;
+  write_file(f->path, "hosts: old.example\n", 0600);
+  LOAD(f, "--config", f->path, "--host", "a.example", "--host=b.example,c");
+  assert_int_equal(f->result, TT_OK);
+  assert_string_equal(f->config.hosts[0], "a.example");
+  assert_string_equal(f->config.hosts[1], "b.example");
+  assert_string_equal(f->config.hosts[2], "c");
+  assert_null(f->config.hosts[3]);
+}
+
+static void the_file_of_the_home_folder_is_read_where_it_exists(void **state) {
+  fixture *f = *state;
+  char path[128];
+  setenv("XDG_CONFIG_HOME", f->home, 1);
+  snprintf(path, sizeof(path), "%s/telltale", f->home);
+  mkdir(path, 0700);
+  snprintf(path, sizeof(path), "%s/telltale/telltale.yaml", f->home);
+  write_file(path, "loops: 2\n", 0600);
+  load(f, NULL);
+  assert_int_equal(f->config.loops, 2);
+}
+
+static void an_unknown_key_names_file_line_and_the_nearest(void **state) {
+  fixture *f = *state;
+  load_yaml(f, "loops: 1\n\ndurabilty: sync\n");
+  assert_refused(f, "telltale.yaml:3: unknown key \"durabilty\"; did you mean "
+                    "\"durability\"?");
+  load_yaml(f, "ring:\n  entires: 5\n");
+  assert_refused(f, "telltale.yaml:2: unknown key \"ring.entires\"; did you "
+                    "mean \"ring.entries\"?");
+  load_yaml(f, "zzzzzzzzzz: 5\n");
+  assert_refused(f, "telltale.yaml:1: unknown key \"zzzzzzzzzz\"; `telltale");
+}
+
+static void a_bad_value_names_its_place_and_what_is_allowed(void **state) {
+  fixture *f = *state;
+  load_yaml(f, "loops: 1\ndurability: fast\n");
+  assert_refused(f, "telltale.yaml:2: durability cannot be \"fast\"; allowed: "
+                    "memory, commit or sync");
+  load_yaml(f, "ring:\n  bytes: lots\n");
+  assert_refused(f, "telltale.yaml:2: ring.bytes cannot be \"lots\"; allowed: "
+                    "a size such as 64MiB");
+  LOAD(f, "--loops", "1000");
+  assert_refused(f, "--loops: loops cannot be \"1000\"; allowed: a whole "
+                    "number from 0 to 256");
+  LOAD(f, "--retain=7");
+  assert_refused(f, "--retain: retain cannot be \"7\"; allowed: a duration");
+  setenv("TELLTALE_LISTEN", "nowhere", 1);
+  load(f, NULL);
+  assert_refused(f, "TELLTALE_LISTEN: listen cannot be \"nowhere\"");
+  unsetenv("TELLTALE_LISTEN");
+  LOAD(f, "--store", "postgres://localhost/x");
+  assert_refused(f, "--store: store cannot be \"postgres://localhost/x\"; "
+                    "allowed: sqlite:PATH or memory");
+}
+
+static void what_yaml_allows_beyond_keys_and_values_is_refused(void **state) {
+  fixture *f = *state;
+  load_yaml(f, "listen: &a 127.0.0.1:0\nstore: *a\n");
+  assert_refused(f, "anchors and aliases");
+  load_yaml(f, "loops: !!int 1\n");
+  assert_refused(f, "tags");
+  load_yaml(f, "loops: 1\nloops: 2\n");
+  assert_refused(f, "telltale.yaml:2: loops is given twice");
+  load_yaml(f, "loops: 1\n---\nloops: 2\n");
+  assert_refused(f, "one document");
+  load_yaml(f, "- loops\n");
+  assert_refused(f, "expected keys and values");
+  load_yaml(f, "loops: [1]\n");
+  assert_refused(f, "loops takes one value");
+  load_yaml(f, "ring: 5\n");
+  assert_refused(f, "ring takes keys below it");
+  load_yaml(f, "loops: \"unfinished\n");
+  assert_refused(f, "not valid YAML");
+}
+
+static void an_empty_file_is_fine(void **state) {
+  fixture *f = *state;
+  load_yaml(f, "");
+  assert_int_equal(f->result, TT_OK);
+  load_yaml(f, "# nothing\n---\n");
+  assert_int_equal(f->result, TT_OK);
+}
+
+static void flags_are_refused_with_the_nearest(void **state) {
+  fixture *f = *state;
+  LOAD(f, "--durabilty", "sync");
+  assert_refused(f, "unknown option --durabilty; did you mean --durability?");
+  LOAD(f, "--listen");
+  assert_refused(f, "--listen needs a value");
+  LOAD(f, "stray");
+  assert_refused(f, "unexpected argument \"stray\"");
+  LOAD(f, "--config", "/nonexistent/telltale.yaml");
+  assert_refused(f, "/nonexistent/telltale.yaml: cannot be read");
+}
+
+static void tokens_come_from_the_environment_or_a_file(void **state) {
+  fixture *f = *state;
+  char path[128];
+  snprintf(path, sizeof(path), "%s/token", f->home);
+  write_file(path, "tt_from_file\n", 0600);
+  setenv("TELLTALE_TOKEN_INGEST", "tt_direct", 1);
+  setenv("TELLTALE_TOKEN_ADMIN_FILE", path, 1);
+  load(f, NULL);
+  assert_int_equal(f->result, TT_OK);
+  assert_string_equal(f->config.token_ingest, "tt_direct");
+  assert_string_equal(f->config.token_admin, "tt_from_file");
+  assert_null(f->config.token_read);
+  assert_null(f->config.warnings);
+  chmod(path, 0644);
+  load(f, NULL);
+  assert_non_null(strstr(f->config.warnings, path));
+}
+
+static void a_token_that_no_header_can_carry_is_refused(void **state) {
+  fixture *f = *state;
+  setenv("TELLTALE_TOKEN_READ", "two words", 1);
+  load(f, NULL);
+  assert_refused(f, "TELLTALE_TOKEN_READ: a token is");
+  setenv("TELLTALE_TOKEN_READ", "", 1);
+  load(f, NULL);
+  assert_refused(f, "TELLTALE_TOKEN_READ: a token is");
+  setenv("TELLTALE_TOKEN_READ", "x", 1);
+  setenv("TELLTALE_TOKEN_READ_FILE", "/dev/null", 1);
+  load(f, NULL);
+  assert_refused(f, "are both set");
+}
+
+static void listen_takes_addresses_apart(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *address;
+    uint16_t port;
+  } good[] = {{"127.0.0.1:0", "127.0.0.1", 0},
+              {"[::1]:80", "::1", 80},
+              {":6060", "0.0.0.0", 6060},
+              {"localhost:65535", "127.0.0.1", 65535}};
+  static const char *const bad[] = {"",        "6060",        "127.0.0.1",
+                                    "::1:80",  "[::1]80",     "example.org:80",
+                                    "1.2.3:4", "127.0.0.1:x", "[::1]:65536"};
+  char address[64];
+  uint16_t port;
+  for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    assert_int_equal(config_listen(good[i].text, address, &port), TT_OK);
+    assert_string_equal(address, good[i].address);
+    assert_int_equal(port, good[i].port);
+  }
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    assert_int_equal(config_listen(bad[i], address, &port), TT_EINVAL);
+}
+
+static void the_default_store_is_in_a_private_state_folder(void **state) {
+  fixture *f = *state;
+  char *path = NULL, expected[160];
+  struct stat info;
+  load(f, NULL);
+  assert_int_equal(config_store_path(&f->config, &f->error, &path), TT_OK);
+  snprintf(expected, sizeof(expected), "%s/.local/state/telltale/telltale.db",
+           f->home);
+  assert_string_equal(path, expected);
+  *strrchr(path, '/') = '\0';
+  assert_int_equal(stat(path, &info), 0);
+  assert_int_equal(info.st_mode & 0777, 0700);
+  free(path);
+
+  LOAD(f, "--store", "memory");
+  assert_int_equal(config_store_path(&f->config, &f->error, &path), TT_OK);
+  assert_string_equal(path, "");
+  free(path);
+  LOAD(f, "--store", "sqlite:/x/y.db");
+  assert_int_equal(config_store_path(&f->config, &f->error, &path), TT_OK);
+  assert_string_equal(path, "/x/y.db");
+  free(path);
+}
+
+static void help_has_a_line_for_every_option(void **state) {
+  (void)state;
+  tti_buf help;
+  tti_buf_init(&help, 1 << 16);
+  config_help(&help);
+  tti_buf_append_char(&help, '\0');
+  for (size_t i = 0; i < config_option_count; i++)
+    assert_non_null(strstr(help.data, config_options[i].flag));
+  tti_buf_fini(&help);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(nothing_given_is_the_documented_default),
+      TEST(flags_win_over_environment_over_file),
+      TEST(a_list_flag_given_twice_adds_and_replaces_the_file),
+      TEST(the_file_of_the_home_folder_is_read_where_it_exists),
+      TEST(an_unknown_key_names_file_line_and_the_nearest),
+      TEST(a_bad_value_names_its_place_and_what_is_allowed),
+      TEST(what_yaml_allows_beyond_keys_and_values_is_refused),
+      TEST(an_empty_file_is_fine),
+      TEST(flags_are_refused_with_the_nearest),
+      TEST(tokens_come_from_the_environment_or_a_file),
+      TEST(a_token_that_no_header_can_carry_is_refused),
+      TEST(listen_takes_addresses_apart),
+      TEST(the_default_store_is_in_a_private_state_folder),
+      TEST(help_has_a_line_for_every_option),
+  };
+#undef TEST
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

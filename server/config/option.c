@@ -1,0 +1,311 @@
+#include "server/config/option.h"
+
+#include "server/config/value.h"
+#include <stdlib.h>
+
+const config_option config_options[] = {
+#define X(field, type, key, env, flag, value, help)                            \
+  {CONFIG_TYPE_##type, key, env, flag, value, help, offsetof(config, field)},
+    CONFIG_OPTION_MAP(X)
+#undef X
+};
+const size_t config_option_count =
+    sizeof(config_options) / sizeof(config_options[0]);
+
+/* What a value may be, beyond its type. */
+typedef struct limit {
+  const char *key;
+  const char *const *words; /* one of these, NULL-terminated; NULL: any */
+  uint64_t min, max;
+} limit;
+
+static const char *const buses[] = {"local", NULL};
+static const char *const durabilities[] = {"memory", "commit", "sync", NULL};
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const log_levels[] = {"debug", "info",  "warn",
+                                         "error", "fatal", NULL};
+
+#define KIB UINT64_C(1024)
+#define GIB (KIB * KIB * KIB)
+#define DAY UINT64_C(86400000)
+static const limit limits[] = {
+    {"bus", buses, 0, 0},
+    {"durability", durabilities, 0, 0},
+    {"log_format", log_formats, 0, 0},
+    {"log_level", log_levels, 0, 0},
+    {"loops", NULL, 0, 256},
+    {"retain", NULL, 1000, 36500 * DAY},
+    {"retain_bytes", NULL, KIB *KIB, 1024 * 1024 * GIB},
+    {"ring.entries", NULL, 16, 1u << 28},
+    {"ring.bytes", NULL, 64 * KIB, 1024 * GIB},
+    {"limits.body", NULL, KIB, GIB},
+    {"limits.batch_body", NULL, KIB, GIB},
+    {"limits.batch", NULL, 1, 1000000},
+    {"limits.budget", NULL, KIB *KIB, 1024 * GIB},
+    {"limits.connections", NULL, 1, 1000000},
+    {"shutdown_timeout", NULL, 0, DAY},
+};
+
+static const limit *limit_of(const config_option *option) {
+  for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+    if (strcmp(limits[i].key, option->key) == 0)
+      return &limits[i];
+  return NULL;
+}
+
+const config_option *config_option_by_key(tti_slice key) {
+  for (size_t i = 0; i < config_option_count; i++)
+    if (tti_slice_eq(key, tti_slice_of(config_options[i].key)))
+      return &config_options[i];
+  return NULL;
+}
+
+const config_option *config_option_by_flag(tti_slice flag) {
+  for (size_t i = 0; i < config_option_count; i++)
+    if (tti_slice_eq(flag, tti_slice_of(config_options[i].flag)))
+      return &config_options[i];
+  return NULL;
+}
+
+static const char *nearest(tti_slice text, bool flags) {
+  const char *best = NULL;
+  /* Half the letters wrong is another word, not a slip. */
+  unsigned best_distance = (unsigned)(text.len / 2) + 1;
+  for (size_t i = 0; i < config_option_count; i++) {
+    const char *name = flags ? config_options[i].flag : config_options[i].key;
+    unsigned distance = config_edit_distance(text, tti_slice_of(name));
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = name;
+    }
+  }
+  return best;
+}
+
+const char *config_nearest_key(tti_slice key) {
+  return nearest(key, false);
+}
+
+const char *config_nearest_flag(tti_slice flag) {
+  return nearest(flag, true);
+}
+
+static char *copy(tti_slice text) {
+  char *bytes = malloc(text.len + 1);
+  if (bytes) {
+    memcpy(bytes, text.ptr, text.len);
+    bytes[text.len] = '\0';
+  }
+  return bytes;
+}
+
+static int shown(tti_slice text) {
+  return text.len > 100 ? 100 : (int)text.len;
+}
+
+static tt_error refuse(tti_buf *out_error, const char *where,
+                       const config_option *option, tti_slice text,
+                       const char *allowed) {
+  tti_buf_printf(out_error, "%s: %s cannot be \"%.*s\"; allowed: %s", where,
+                 option->key, shown(text), text.len ? text.ptr : "", allowed);
+  return TT_EINVAL;
+}
+
+static bool in_words(const limit *l, tti_slice text) {
+  for (const char *const *word = l->words; *word; word++)
+    if (tti_slice_eq(text, tti_slice_of(*word)))
+      return true;
+  return false;
+}
+
+static void join_words(const limit *l, char *out, size_t size) {
+  size_t len = 0;
+  out[0] = '\0';
+  for (const char *const *word = l->words; *word; word++) {
+    const char *glue = word == l->words ? "" : word[1] ? ", " : " or ";
+    int n = snprintf(out + len, size - len, "%s%s", glue, *word);
+    if (n > 0 && (size_t)n < size - len)
+      len += (size_t)n;
+  }
+}
+
+static bool is_store(tti_slice text) {
+  static const char prefix[] = "sqlite:";
+  size_t n = sizeof(prefix) - 1;
+  return text.len == 0 || tti_slice_eq(text, TTI_SLICE("memory")) ||
+         (text.len > n && memcmp(text.ptr, prefix, n) == 0);
+}
+
+static tt_error set_string(const config_option *option, tti_slice text,
+                           const char *where, tti_buf *out_error,
+                           char **field) {
+  const limit *l = limit_of(option);
+  char allowed[200];
+  if (memchr(text.len ? text.ptr : "", '\0', text.len))
+    return refuse(out_error, where, option, text, "text without a NUL byte");
+  if (l && l->words && !in_words(l, text)) {
+    join_words(l, allowed, sizeof(allowed));
+    return refuse(out_error, where, option, text, allowed);
+  }
+  char *value = copy(text);
+  if (!value)
+    return TT_ENOMEM;
+  char address[64];
+  uint16_t port;
+  tt_error error = TT_OK;
+  if (strcmp(option->key, "listen") == 0 &&
+      config_listen(value, address, &port) != TT_OK)
+    error = refuse(out_error, where, option, text,
+                   "ADDRESS:PORT such as 127.0.0.1:6060, [::1]:0 or :6060 "
+                   "(an IP address or localhost, port 0 to 65535)");
+  else if (strcmp(option->key, "store") == 0 && !is_store(text))
+    error = refuse(out_error, where, option, text, "sqlite:PATH or memory");
+  if (error != TT_OK) {
+    free(value);
+    return error;
+  }
+  free(*field);
+  *field = value;
+  return TT_OK;
+}
+
+static void free_list(char **list) {
+  for (char **item = list; item && *item; item++)
+    free(*item);
+  free(list);
+}
+
+static size_t list_length(char *const *list) {
+  size_t n = 0;
+  while (list && list[n])
+    n++;
+  return n;
+}
+
+/* The ceiling keeps a hostile file from growing a list without end. */
+enum { LIST_MAX = 256 };
+
+static tt_error list_add(char ***list, tti_slice item) {
+  size_t n = list_length(*list);
+  if (n >= LIST_MAX)
+    return TT_ETOOBIG;
+  char **grown = realloc(*list, (n + 2) * sizeof(*grown));
+  if (!grown)
+    return TT_ENOMEM;
+  *list = grown;
+  grown[n] = copy(item);
+  grown[n + 1] = NULL;
+  return grown[n] ? TT_OK : TT_ENOMEM;
+}
+
+static tt_error set_list(const config_option *option, tti_slice text,
+                         bool append, const char *where, tti_buf *out_error,
+                         char ***field) {
+  if (!append) {
+    free_list(*field);
+    *field = NULL;
+  }
+  while (text.len) {
+    const char *comma = memchr(text.ptr, ',', text.len);
+    size_t len = comma ? (size_t)(comma - text.ptr) : text.len;
+    tti_slice item = tti_slice_trim((tti_slice){text.ptr, len});
+    len += comma != NULL;
+    text = (tti_slice){text.ptr + len, text.len - len};
+    if (!item.len)
+      continue;
+    if (memchr(item.ptr, '\0', item.len))
+      return refuse(out_error, where, option, item, "text without a NUL byte");
+    tt_error error = list_add(field, item);
+    if (error == TT_ETOOBIG)
+      return refuse(out_error, where, option, item, "at most 256 values");
+    if (error != TT_OK)
+      return error;
+  }
+  return TT_OK;
+}
+
+static tt_error set_number(const config_option *option, tti_slice text,
+                           const char *where, tti_buf *out_error,
+                           uint64_t *field) {
+  const limit *l = limit_of(option);
+  char allowed[200];
+  unsigned long long count;
+  uint64_t value = 0;
+  bool good;
+  if (option->type == CONFIG_TYPE_SIZE) {
+    good = config_parse_size(text, &value);
+    snprintf(allowed, sizeof(allowed),
+             "a size such as 64MiB or 5GB, from %llu to %llu bytes",
+             (unsigned long long)l->min, (unsigned long long)l->max);
+  } else if (option->type == CONFIG_TYPE_DURATION_MS) {
+    good = config_parse_duration(text, &value);
+    snprintf(allowed, sizeof(allowed),
+             "a duration such as 500ms, 10s, 2h or 7d, from %llums to %llud",
+             (unsigned long long)l->min, (unsigned long long)(l->max / DAY));
+  } else {
+    good = tti_slice_to_u64(text, &count);
+    value = good ? count : 0;
+    snprintf(allowed, sizeof(allowed), "a whole number from %llu to %llu",
+             (unsigned long long)l->min, (unsigned long long)l->max);
+  }
+  if (!good || value < l->min || value > l->max)
+    return refuse(out_error, where, option, text, allowed);
+  *field = value;
+  return TT_OK;
+}
+
+tt_error config_option_set(const config_option *option, tti_slice text,
+                           bool append, const char *where, tti_buf *out_error,
+                           config *c) {
+  void *field = (char *)c + option->offset;
+  text = tti_slice_trim(text);
+  switch (option->type) {
+  case CONFIG_TYPE_STRING:
+    return set_string(option, text, where, out_error, field);
+  case CONFIG_TYPE_LIST:
+    return set_list(option, text, append, where, out_error, field);
+  case CONFIG_TYPE_BOOL:
+    if (!config_parse_bool(text, field))
+      return refuse(out_error, where, option, text, "true or false");
+    return TT_OK;
+  case CONFIG_TYPE_SIZE:
+  case CONFIG_TYPE_COUNT:
+  case CONFIG_TYPE_DURATION_MS:
+    return set_number(option, text, where, out_error, field);
+  }
+  return TT_EINVAL;
+}
+
+void config_fini(config *c) {
+  for (size_t i = 0; i < config_option_count; i++) {
+    void *field = (char *)c + config_options[i].offset;
+    if (config_options[i].type == CONFIG_TYPE_STRING)
+      free(*(char **)field);
+    else if (config_options[i].type == CONFIG_TYPE_LIST)
+      free_list(*(char ***)field);
+  }
+  free(c->token_ingest);
+  free(c->token_read);
+  free(c->token_admin);
+  free(c->test_control);
+  free(c->config_path);
+  free(c->warnings);
+  *c = (config){0};
+}
+
+void config_help(tti_buf *out) {
+  for (size_t i = 0; i < config_option_count; i++) {
+    const config_option *o = &config_options[i];
+    static const char *const kinds[] = {
+        [CONFIG_TYPE_STRING] = "TEXT",   [CONFIG_TYPE_BOOL] = "",
+        [CONFIG_TYPE_SIZE] = "SIZE",     [CONFIG_TYPE_COUNT] = "N",
+        [CONFIG_TYPE_DURATION_MS] = "T", [CONFIG_TYPE_LIST] = "A,B",
+    };
+    char name[64];
+    snprintf(name, sizeof(name), "%s %s", o->flag, kinds[o->type]);
+    tti_buf_printf(out, "  %-24s %s", name, o->help);
+    if (o->value[0] && o->type != CONFIG_TYPE_BOOL)
+      tti_buf_printf(out, " (%s)", o->value);
+    tti_buf_printf(out, "\n");
+  }
+}

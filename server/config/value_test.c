@@ -1,0 +1,83 @@
+#include "server/config/value.h"
+#include "tests/unit.h"
+
+static bool size(const char *text, uint64_t *out) {
+  return config_parse_size(tti_slice_of(text), out);
+}
+static bool duration(const char *text, uint64_t *out) {
+  return config_parse_duration(tti_slice_of(text), out);
+}
+
+static void sizes_take_decimal_and_binary_units(void **state) {
+  (void)state;
+  uint64_t v;
+  assert_true(size("65536", &v));
+  assert_int_equal(v, 65536);
+  assert_true(size("64MiB", &v));
+  assert_int_equal(v, 64u << 20);
+  assert_true(size("5GB", &v));
+  assert_int_equal(v, UINT64_C(5000000000));
+  assert_true(size("1 kib", &v));
+  assert_int_equal(v, 1024);
+}
+
+static void sizes_refuse_everything_else(void **state) {
+  (void)state;
+  static const char *const bad[] = {"",
+                                    "MiB",
+                                    "-1",
+                                    "1.5GB",
+                                    "64 parsecs",
+                                    "64MiB2",
+                                    "1MiBMiB",
+                                    "99999999999999999999",
+                                    "18446744073709551615KiB"};
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    uint64_t v = 7;
+    assert_false(size(bad[i], &v));
+    assert_int_equal(v, 7);
+  }
+}
+
+static void durations_add_up(void **state) {
+  (void)state;
+  uint64_t v;
+  assert_true(duration("500ms", &v));
+  assert_int_equal(v, 500);
+  assert_true(duration("1h30m", &v));
+  assert_int_equal(v, 5400000);
+  assert_true(duration("7d", &v));
+  assert_int_equal(v, UINT64_C(604800000));
+  assert_true(duration("0", &v));
+  assert_int_equal(v, 0);
+}
+
+static void a_duration_without_its_unit_is_refused(void **state) {
+  (void)state;
+  static const char *const bad[] = {"", "10", "s", "10 years", "1h30", "-1s"};
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    uint64_t v = 7;
+    assert_false(duration(bad[i], &v));
+    assert_int_equal(v, 7);
+  }
+}
+
+static void edit_distance_counts_single_edits(void **state) {
+  (void)state;
+  assert_int_equal(
+      config_edit_distance(TTI_SLICE("durability"), TTI_SLICE("durabilty")), 1);
+  assert_int_equal(
+      config_edit_distance(TTI_SLICE("kitten"), TTI_SLICE("sitting")), 3);
+  assert_int_equal(config_edit_distance(TTI_SLICE(""), TTI_SLICE("abc")), 3);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sizes_take_decimal_and_binary_units),
+      cmocka_unit_test(sizes_refuse_everything_else),
+      cmocka_unit_test(durations_add_up),
+      cmocka_unit_test(a_duration_without_its_unit_is_refused),
+      cmocka_unit_test(edit_distance_counts_single_edits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
