@@ -1,0 +1,215 @@
+#include "lib/stream/internal.h"
+
+#include "lib/base/time.h"
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+/* Waking a reader costs a syscall and more, so publishers do not wake readers:
+ * they ring the bell, and only while it sleeps (`armed`). The bell's thread
+ * wakes all readers at once, then looks again every 5 ms for as long as there
+ * was something new, and goes back to sleep.
+ *
+ * No wake is lost. A reader parks under `park` after it saw that head has not
+ * moved; then either the bell sleeps and the reader itself arms it, checking
+ * head once more under the stream's mutex, where publishers read `armed`; or
+ * the bell is awake, and before it sleeps it compares head, under both locks,
+ * with what it saw when it last woke everybody. */
+
+#define BELL_PERIOD_US 5000
+
+static struct timespec timespec_of(int64_t us) {
+  return (struct timespec){.tv_sec = (time_t)(us / 1000000),
+                           .tv_nsec = (long)(us % 1000000) * 1000};
+}
+
+static int init_monotonic(pthread_cond_t *cond) {
+  pthread_condattr_t attributes;
+  int failed = pthread_condattr_init(&attributes);
+  if (failed)
+    return failed;
+  failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  if (!failed)
+    failed = pthread_cond_init(cond, &attributes);
+  pthread_condattr_destroy(&attributes);
+  return failed;
+}
+
+tt_error tti_bell_init(bell *b) {
+  if (pthread_mutex_init(&b->park, NULL))
+    return TT_ENOMEM;
+  if (init_monotonic(&b->parked))
+    goto fail_parked;
+  if (pthread_mutex_init(&b->mutex, NULL))
+    goto fail_mutex;
+  if (init_monotonic(&b->ring))
+    goto fail_ring;
+  return TT_OK;
+
+fail_ring:
+  pthread_mutex_destroy(&b->mutex);
+fail_mutex:
+  pthread_cond_destroy(&b->parked);
+fail_parked:
+  pthread_mutex_destroy(&b->park);
+  return TT_ENOMEM;
+}
+
+void tti_bell_fini(bell *b) {
+  if (b->started) {
+    pthread_mutex_lock(&b->mutex);
+    b->stop = true;
+    pthread_cond_signal(&b->ring);
+    pthread_mutex_unlock(&b->mutex);
+    pthread_join(b->thread, NULL);
+  }
+  pthread_cond_destroy(&b->ring);
+  pthread_mutex_destroy(&b->mutex);
+  pthread_cond_destroy(&b->parked);
+  pthread_mutex_destroy(&b->park);
+}
+
+void tti_bell_ring(bell *b) {
+  pthread_mutex_lock(&b->mutex);
+  b->rung = true;
+  pthread_cond_signal(&b->ring);
+  pthread_mutex_unlock(&b->mutex);
+}
+
+void tti_bell_wake_readers(bell *b) {
+  pthread_mutex_lock(&b->park);
+  pthread_cond_broadcast(&b->parked);
+  pthread_mutex_unlock(&b->park);
+}
+
+/* False: stop. */
+static bool wait_for_ring(bell *b) {
+  pthread_mutex_lock(&b->mutex);
+  while (!b->rung && !b->stop)
+    pthread_cond_wait(&b->ring, &b->mutex);
+  b->rung = false;
+  bool go_on = !b->stop;
+  pthread_mutex_unlock(&b->mutex);
+  return go_on;
+}
+
+/* Lets a period pass. False: stop. */
+static bool pause_period(bell *b) {
+  struct timespec until =
+      timespec_of(tti_monotonic_us(&tti_clock_system) + BELL_PERIOD_US);
+  int waited = 0;
+  pthread_mutex_lock(&b->mutex);
+  while (!b->stop && waited == 0)
+    waited = pthread_cond_timedwait(&b->ring, &b->mutex, &until);
+  bool go_on = !b->stop;
+  pthread_mutex_unlock(&b->mutex);
+  return go_on;
+}
+
+/* Wakes everybody; what head was then. */
+static uint64_t announce(tt_stream *stream) {
+  bell *b = &stream->bell;
+  pthread_mutex_lock(&b->park);
+  b->asleep = false;
+  uint64_t head = atomic_load_explicit(&stream->head, memory_order_acquire);
+  pthread_cond_broadcast(&b->parked);
+  pthread_mutex_unlock(&b->park);
+  return head;
+}
+
+/* Whether the bell may sleep: nobody waits for anything that is there. */
+static bool go_to_sleep(tt_stream *stream, uint64_t announced) {
+  bell *b = &stream->bell;
+  pthread_mutex_lock(&b->park);
+  pthread_mutex_lock(&stream->mutex);
+  uint64_t head = atomic_load_explicit(&stream->head, memory_order_relaxed);
+  if (b->waiters == 0 || head == announced) {
+    b->asleep = true;
+    stream->armed = b->waiters > 0;
+  }
+  bool asleep = b->asleep;
+  pthread_mutex_unlock(&stream->mutex);
+  pthread_mutex_unlock(&b->park);
+  return asleep;
+}
+
+static void *bell_run(void *arg) {
+  tt_stream *stream = arg;
+  bell *b = &stream->bell;
+  while (wait_for_ring(b)) {
+    uint64_t announced;
+    do {
+      announced = announce(stream);
+      if (!pause_period(b))
+        return NULL;
+    } while (!go_to_sleep(stream, announced));
+  }
+  return NULL;
+}
+
+/* Under park. The thread begins asleep, so that the caller arms it. */
+static tt_error start(tt_stream *stream) {
+  bell *b = &stream->bell;
+  if (b->started)
+    return TT_OK;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failed = pthread_create(&b->thread, NULL, bell_run, stream);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failed)
+    return TT_ENOMEM;
+  b->started = true;
+  b->asleep = true;
+  return TT_OK;
+}
+
+/* Under park: whether there is no reason to go on waiting. */
+static bool is_due(tt_stream *stream, uint64_t position) {
+  return atomic_load_explicit(&stream->head, memory_order_acquire) > position ||
+         atomic_load_explicit(&stream->closed, memory_order_acquire);
+}
+
+/* Under park: makes sure that the next publish is heard. */
+static void arm(tt_stream *stream, uint64_t position) {
+  if (!stream->bell.asleep)
+    return;
+  pthread_mutex_lock(&stream->mutex);
+  if (!is_due(stream, position))
+    stream->armed = true;
+  pthread_mutex_unlock(&stream->mutex);
+}
+
+static tt_error park(tt_stream *stream, uint64_t position, int64_t deadline_us,
+                     tt_cancel *cancel) {
+  bell *b = &stream->bell;
+  struct timespec until = timespec_of(deadline_us < 0 ? 0 : deadline_us);
+  pthread_mutex_lock(&b->park);
+  tt_error error = start(stream);
+  b->waiters++;
+  while (!error && !is_due(stream, position)) {
+    if (tti_cancel_triggered(cancel)) {
+      error = TT_ECANCELLED;
+      break;
+    }
+    arm(stream, position);
+    if (is_due(stream, position))
+      break;
+    if (deadline_us < 0)
+      pthread_cond_wait(&b->parked, &b->park);
+    else if (pthread_cond_timedwait(&b->parked, &b->park, &until) == ETIMEDOUT)
+      error = is_due(stream, position) ? TT_OK : TT_ETIMEOUT;
+  }
+  b->waiters--;
+  pthread_mutex_unlock(&b->park);
+  return error;
+}
+
+tt_error tti_bell_wait(tt_stream *stream, uint64_t position,
+                       int64_t deadline_us, tt_cancel *cancel) {
+  cancel_wait wait = {.bell = &stream->bell};
+  tti_cancel_enter(cancel, &wait);
+  tt_error error = park(stream, position, deadline_us, cancel);
+  tti_cancel_leave(cancel, &wait);
+  return error;
+}
