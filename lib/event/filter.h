@@ -13,9 +13,11 @@ tt_error tti_filter_new(tti_filter **out_filter);
 void tti_filter_free(tti_filter *filter);
 
 /* Adds a key's value as it stands in a query string (already percent-decoded).
- * An empty value is no constraint. TT_ENOTFOUND: not a filter key. TT_EINVAL:
+ * Empty values are no constraint; a key given again adds to its list. Of the
+ * five levels case does not matter. TT_ENOTFOUND: not a filter key. TT_EINVAL:
  * ">=" on another key than level or before an unknown level, or over 50 values
- * or 4,096 bytes. */
+ * or 4,096 bytes for one key. TT_ENOMEM. After an error free the filter: part
+ * of a list may have been taken. */
 tt_error tti_filter_add(tti_filter *filter, tti_slice key, tti_slice value);
 
 bool tti_filter_is_empty(const tti_filter *filter);
@@ -25,8 +27,9 @@ bool tti_filter_names_channel(const tti_filter *filter, tti_slice channel);
 
 bool tti_filter_match(const tti_filter *filter, const tti_record *record);
 
-/* A canonical text: equal filters have equal texts. NUL-terminated, owned by
- * the filter. "" for one that matches everything. */
+/* A canonical text: equal filters have equal texts. It is a query string, but
+ * for ">=" which stands as it is. NUL-terminated, owned by the filter. "" for
+ * one that matches everything. */
 const char *tti_filter_text(const tti_filter *filter);
 
 #endif

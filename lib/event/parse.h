@@ -28,13 +28,23 @@ typedef struct tti_batch {
 void tti_batch_init(tti_batch *batch, size_t max_count, size_t max_bytes);
 void tti_batch_fini(tti_batch *batch);
 
-/* Encodes one record at the end. TT_ENOMEM, TT_ETOOBIG. */
+/* Encodes one record at the end. TT_ENOMEM, TT_ETOOBIG; the batch is then as it
+ * was. */
 tt_error tti_batch_add(tti_batch *batch, const tti_record *record);
 
 /* One relay event object (BEHAVIOUR of POST /events) into the batch. Unknown
  * fields are ignored; what must hold: UTF-8, depth at most 128, no trailing
  * bytes, a non-blank source, data an object, the event's own keys given once.
- * TT_EPARSE fills *out_error. The text is read, never kept. */
+ *
+ * `level` is case-folded when it is one of the five; null stands for a field
+ * that is not there; duration_ms may be written 12.0 or 1e3; a ts of the year
+ * 1's first instant is what Go sends for "not set". session_id, seq and
+ * truncated are the server's to give: ignored. An event too large is truncated
+ * (tti_record_truncate) and counted.
+ *
+ * Any error fills *out_error and leaves the batch as it was: TT_EPARSE;
+ * TT_ETOOBIG for a ceiling of the batch; TT_ENOMEM. The text is read, never
+ * kept. */
 tt_error tti_parse_relay(tti_slice text, const tti_parse_options *options,
                          tti_batch *batch, tti_parse_error *out_error);
 

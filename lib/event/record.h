@@ -56,7 +56,10 @@ void tti_record_encode(const tti_record *record, char *out_bytes);
 tt_error tti_record_decode(tti_slice bytes, tti_record *out_record);
 
 /* A record of a caller's event; borrows from it. `metadata` receives the packed
- * pairs and must outlive the record. */
+ * pairs and must outlive the record. A ts_us of 0 stays 0: whoever has the
+ * clock stamps it. Texts are taken as they are, UTF-8 or not: the views write
+ * what is not as U+FFFD. TT_EINVAL (NULL event, NULL metadata with a count),
+ * TT_ENOMEM, TT_ETOOBIG (a text of 4 GiB or more). */
 tt_error tti_record_from_event(const tt_event *event, tti_kind kind,
                                tti_buf *metadata, tti_record *out_record);
 
@@ -71,15 +74,30 @@ void tti_metadata_append(tti_buf *metadata, tti_slice key, tti_slice value);
 bool tti_metadata_next(tti_slice *rest, tti_slice *out_key,
                        tti_slice *out_value);
 
-/* "debug" … or level_name. */
+/* Whether the whole of `metadata` is a run of well-formed pairs. */
+bool tti_metadata_check(tti_slice metadata);
+
+/* Whether an envelope's metadata has a value of the event's own under this key:
+ * level, agent_id, duration_ms, telemetry_session_id. A pair of that name is
+ * shown there as "metadata.<key>", so that neither hides the other. */
+bool tti_metadata_is_own_key(tti_slice key);
+
+/* One of the five without regard to case, else TT_LEVEL_UNSET. */
+tt_level tti_level_parse(tti_slice text);
+
+/* "debug" … or level_name. Static or borrowed from the record. */
 tti_slice tti_record_level_text(const tti_record *record);
 
 /* Sets level and level_name from text: one of the five without regard to case,
  * anything else is kept as given and ranks as info; empty is info. */
 void tti_record_set_level(tti_record *record, tti_slice text);
 
-/* An envelope over 1,000,000 bytes as envelope JSON loses its data: data is set
- * to `null`, truncated to true. Returns whether it was. */
+/* Bytes of the envelope view with a seq of the most digits (20). */
+size_t tti_record_envelope_size(const tti_record *record);
+
+/* An envelope over 1,000,000 bytes as envelope JSON (with a seq of the most
+ * digits, as it has none yet) loses its data: data is set to `null`, truncated
+ * to true. Returns whether it was. */
 bool tti_record_truncate(tti_record *record);
 
 #endif

@@ -1,0 +1,460 @@
+#include "lib/json/scan.h"
+
+#include "lib/json/bytes.h"
+
+/* Marks a failure; NULL, so that a walker can return what it returns. */
+static const char *fail(tti_json_scan *s, const char *at, const char *reason) {
+  s->error = (tti_json_error){(size_t)(at - s->begin), reason, -1};
+  return NULL;
+}
+
+static const char *const ends_early = "the text ends too early";
+
+static const char *slow_space(tti_json_scan *s, const char *p) {
+  for (; p < s->end; p++) {
+    if (*p == ' ')
+      p = tti_json_spaces(p, s->end) - 1;
+    else if (*p == '\n' || *p == '\r')
+      s->line_breaks = true;
+    else if (*p != '\t')
+      break;
+  }
+  return p;
+}
+
+static inline const char *skip_space(tti_json_scan *s, const char *p) {
+  if (__builtin_expect(p < s->end && (unsigned char)*p > ' ', 1))
+    return p;
+  return slow_space(s, p);
+}
+
+static bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
+         (c >= 'A' && c <= 'F');
+}
+
+/* p is at a backslash. */
+static const char *skip_escape(tti_json_scan *s, const char *p) {
+  s->escaped = true;
+  if (s->end - p < 2)
+    return fail(s, s->end, ends_early);
+  switch (p[1]) {
+  case '"':
+  case '\\':
+  case '/':
+  case 'b':
+  case 'f':
+  case 'n':
+  case 'r':
+  case 't':
+    return p + 2;
+  case 'u':
+    for (int i = 2; i < 6; i++) {
+      if (p + i == s->end)
+        return fail(s, s->end, ends_early);
+      if (!is_hex(p[i]))
+        return fail(s, p, "\\u wants four hexadecimal digits");
+    }
+    return p + 6;
+  default:
+    return fail(s, p, "an escape that JSON does not have");
+  }
+}
+
+/* p is at a special byte inside a string that is not its closing quote. */
+static const char *skip_special(tti_json_scan *s, const char *p) {
+  if (*p == '\\')
+    return skip_escape(s, p);
+  if ((unsigned char)*p < 0x20)
+    return fail(s, p, "a control character in a string must be escaped");
+  do {
+    size_t len = tti_json_utf8(p, s->end);
+    if (len == 0)
+      return fail(s, p, "not valid UTF-8");
+    p += len;
+  } while (p < s->end && (unsigned char)*p >= 0x80);
+  return p;
+}
+
+/* p is after the opening quote; answers the place after the closing one. */
+static inline const char *skip_string(tti_json_scan *s, const char *p) {
+  for (;;) {
+    p = tti_json_plain(p, s->end);
+    if (p == s->end)
+      return fail(s, p, ends_early);
+    if (__builtin_expect(*p == '"', 1))
+      return p + 1;
+    p = skip_special(s, p);
+    if (!p)
+      return NULL;
+  }
+}
+
+static inline bool is_digit(char c) {
+  return (unsigned char)(c - '0') <= 9;
+}
+
+static inline const char *skip_digits(tti_json_scan *s, const char *p) {
+  if (p == s->end)
+    return fail(s, p, ends_early);
+  if (!is_digit(*p))
+    return fail(s, p, "a digit is missing in a number");
+  do {
+    p++;
+  } while (p < s->end && is_digit(*p));
+  return p;
+}
+
+/* p is at the minus or the first digit. */
+static inline const char *skip_number(tti_json_scan *s, const char *p) {
+  if (*p == '-')
+    p++;
+  const char *first = p;
+  p = skip_digits(s, p);
+  if (!p)
+    return NULL;
+  if (*first == '0' && p - first > 1)
+    return fail(s, first, "a number must not begin with 0");
+  if (p < s->end && *p == '.') {
+    p = skip_digits(s, p + 1);
+    if (!p)
+      return NULL;
+  }
+  if (p < s->end && (*p == 'e' || *p == 'E')) {
+    p++;
+    if (p < s->end && (*p == '+' || *p == '-'))
+      p++;
+    p = skip_digits(s, p);
+  }
+  return p;
+}
+
+static const char *skip_word(tti_json_scan *s, const char *p, const char *word,
+                             size_t len) {
+  if ((size_t)(s->end - p) >= len && memcmp(p, word, len) == 0)
+    return p + len;
+  return fail(s, p, "not a JSON value");
+}
+
+static inline const char *skip_scalar(tti_json_scan *s, const char *p) {
+  if (p == s->end)
+    return fail(s, p, ends_early);
+  switch (*p) {
+  case '"':
+    return skip_string(s, p + 1);
+  case 't':
+    return skip_word(s, p, "true", 4);
+  case 'f':
+    return skip_word(s, p, "false", 5);
+  case 'n':
+    return skip_word(s, p, "null", 4);
+  default:
+    if (*p == '-' || is_digit(*p))
+      return skip_number(s, p);
+    return fail(s, p, "not a JSON value");
+  }
+}
+
+/* A key and its colon; answers the place where the value begins. */
+static inline const char *skip_key(tti_json_scan *s, const char *p) {
+  if (p == s->end)
+    return fail(s, p, ends_early);
+  if (*p != '"')
+    return fail(s, p, "a key in double quotes is missing");
+  p = skip_string(s, p + 1);
+  if (!p)
+    return NULL;
+  p = skip_space(s, p);
+  if (p == s->end)
+    return fail(s, p, ends_early);
+  if (*p != ':')
+    return fail(s, p, "a colon is missing after a key");
+  return skip_space(s, p + 1);
+}
+
+/* Validates one value at p, which is not whitespace; answers the place after
+ * it. An explicit stack of one byte a level stands in for recursion. */
+static const char *skip_value(tti_json_scan *s, const char *p) {
+  char closers[TTI_JSON_MAX_DEPTH + 2];
+  unsigned base = s->depth, depth = base;
+  for (;;) {
+    /* A value begins at p. */
+    if (p < s->end && (*p == '{' || *p == '[')) {
+      char closer = *p == '{' ? '}' : ']';
+      if (depth == s->max_depth)
+        return fail(s, p, "nested deeper than 128");
+      closers[++depth] = closer;
+      p = skip_space(s, p + 1);
+      if (p == s->end || *p != closer) {
+        if (closer == '}' && !(p = skip_key(s, p)))
+          return NULL;
+        continue;
+      }
+      p++;
+      depth--;
+    } else {
+      p = skip_scalar(s, p);
+      if (!p)
+        return NULL;
+    }
+    /* A value has ended at p: close what closes, then go to the next one. */
+    for (;;) {
+      if (depth == base)
+        return p;
+      p = skip_space(s, p);
+      if (p == s->end)
+        return fail(s, p, ends_early);
+      if (*p == ',')
+        break;
+      if (*p != closers[depth])
+        return fail(s, p, "a comma or a closing bracket is missing");
+      p++;
+      depth--;
+    }
+    p = skip_space(s, p + 1);
+    if (closers[depth] == '}' && !(p = skip_key(s, p)))
+      return NULL;
+  }
+}
+
+static tti_json_type type_of(char first) {
+  switch (first) {
+  case '"':
+    return TTI_JSON_STRING;
+  case '{':
+    return TTI_JSON_OBJECT;
+  case '[':
+    return TTI_JSON_ARRAY;
+  case 't':
+    return TTI_JSON_TRUE;
+  case 'f':
+    return TTI_JSON_FALSE;
+  case 'n':
+    return TTI_JSON_NULL;
+  default:
+    return TTI_JSON_NUMBER;
+  }
+}
+
+/* skip_value, and what it found. */
+static inline const char *read_value(tti_json_scan *s, const char *p,
+                                     tti_json_value *out_value) {
+  s->escaped = false;
+  s->line_breaks = false;
+  const char *end = skip_value(s, p);
+  if (!end)
+    return NULL;
+  out_value->type = type_of(*p);
+  out_value->escaped = s->escaped;
+  out_value->line_breaks = s->line_breaks;
+  out_value->text = (tti_slice){p, (size_t)(end - p)};
+  return end;
+}
+
+/* Takes a walker's answer; false when it failed. */
+static bool move_to(tti_json_scan *s, const char *p) {
+  if (!p)
+    return false;
+  s->at = p;
+  return true;
+}
+
+void tti_json_scan_init(tti_json_scan *s, tti_slice text) {
+  /* Pointers are compared and subtracted, so an empty text needs one too. */
+  const char *begin = text.ptr ? text.ptr : "";
+  *s = (tti_json_scan){.begin = begin,
+                       .at = begin,
+                       .end = begin + text.len,
+                       .max_depth = TTI_JSON_MAX_DEPTH,
+                       .error = {0, NULL, -1}};
+}
+
+bool tti_json_scan_value(tti_json_scan *s, tti_json_value *out_value) {
+  if (tti_json_scan_failed(s))
+    return false;
+  return move_to(s, read_value(s, skip_space(s, s->at), out_value));
+}
+
+bool tti_json_scan_end(tti_json_scan *s) {
+  if (tti_json_scan_failed(s))
+    return false;
+  s->at = skip_space(s, s->at);
+  if (s->at == s->end)
+    return true;
+  fail(s, s->at, "bytes follow the value");
+  return false;
+}
+
+static bool open_container(tti_json_scan *s, char opener, const char *reason) {
+  if (tti_json_scan_failed(s))
+    return false;
+  const char *p = skip_space(s, s->at);
+  if (p == s->end)
+    fail(s, p, ends_early);
+  else if (*p != opener)
+    fail(s, p, reason);
+  else if (s->depth == s->max_depth)
+    fail(s, p, "nested deeper than 128");
+  if (tti_json_scan_failed(s))
+    return false;
+  s->at = p + 1;
+  s->depth++;
+  s->fresh = true;
+  return true;
+}
+
+/* Steps over a comma, or over the closer, which answers false. */
+static bool next_in_container(tti_json_scan *s, char closer) {
+  if (tti_json_scan_failed(s))
+    return false;
+  const char *p = skip_space(s, s->at);
+  bool fresh = s->fresh;
+  s->fresh = false;
+  if (p == s->end) {
+    fail(s, p, ends_early);
+    return false;
+  }
+  if (*p == closer) {
+    s->at = p + 1;
+    s->depth--;
+    return false;
+  }
+  if (!fresh && *p != ',') {
+    fail(s, p, "a comma or a closing bracket is missing");
+    return false;
+  }
+  s->at = skip_space(s, fresh ? p : p + 1);
+  return true;
+}
+
+bool tti_json_scan_open_array(tti_json_scan *s) {
+  return open_container(s, '[', "an array is wanted");
+}
+
+bool tti_json_scan_item(tti_json_scan *s) {
+  return next_in_container(s, ']');
+}
+
+bool tti_json_scan_open_object(tti_json_scan *s) {
+  return open_container(s, '{', "an object is wanted");
+}
+
+static const char *read_key(tti_json_scan *s, const char *p,
+                            tti_json_value *out_key) {
+  const char *begin = p;
+  s->escaped = false;
+  if (p < s->end && *p == '"') {
+    p = skip_string(s, p + 1);
+    if (!p)
+      return NULL;
+    *out_key = (tti_json_value){
+        TTI_JSON_STRING, s->escaped, false, {begin, (size_t)(p - begin)}};
+    p = skip_space(s, p);
+    if (p < s->end && *p == ':')
+      return skip_space(s, p + 1);
+  }
+  if (p == s->end)
+    return fail(s, p, ends_early);
+  return fail(s, p,
+              p == begin ? "a key in double quotes is missing"
+                         : "a colon is missing after a key");
+}
+
+bool tti_json_scan_member(tti_json_scan *s, tti_json_value *out_key) {
+  if (!next_in_container(s, '}'))
+    return false;
+  return move_to(s, read_key(s, s->at, out_key));
+}
+
+void tti_json_names_init(tti_json_names *table, const tti_slice *names,
+                         size_t count) {
+  memset(table, 0, sizeof(*table));
+  table->names = names;
+  table->count = count;
+  for (size_t i = 0; i < count; i++)
+    table->of_length[names[i].len] |= (uint32_t)1 << i;
+}
+
+static inline int find_name(const tti_json_names *table, const char *ptr,
+                            size_t len) {
+  if (len > TTI_JSON_NAME_LEN_MAX)
+    return -1;
+  for (uint32_t left = table->of_length[len]; left; left &= left - 1) {
+    int i = __builtin_ctz(left);
+    if (memcmp(table->names[i].ptr, ptr, len) == 0)
+      return i;
+  }
+  return -1;
+}
+
+/* A key with escapes: "\u0073ource" is source. */
+static int find_escaped_name(const tti_json_names *table, tti_slice quoted) {
+  char text[TTI_JSON_NAME_LEN_MAX * 6 + 2];
+  size_t len;
+  if (quoted.len > sizeof(text) ||
+      tti_json_decode(quoted, text, &len, NULL) != TT_OK)
+    return -1;
+  return find_name(table, text, len);
+}
+
+/* One member; answers the place after it. */
+static inline const char *read_member(tti_json_scan *s, const char *p,
+                                      const tti_json_names *names,
+                                      tti_json_value *out_values) {
+  const char *begin = p;
+  tti_json_value key;
+  p = read_key(s, p, &key);
+  if (!p)
+    return NULL;
+  tti_slice inside = tti_json_inside(key.text);
+  int i = key.escaped ? find_escaped_name(names, key.text)
+                      : find_name(names, inside.ptr, inside.len);
+  if (i < 0)
+    return skip_value(s, p);
+  if (out_values[i].type != TTI_JSON_NONE) {
+    fail(s, begin, "a key is given twice");
+    s->error.name = i;
+    return NULL;
+  }
+  return read_value(s, p, &out_values[i]);
+}
+
+bool tti_json_scan_fields(tti_json_scan *s, const tti_json_names *names,
+                          tti_json_value *out_values) {
+  for (size_t i = 0; i < names->count; i++)
+    out_values[i] = (tti_json_value){0};
+  if (!tti_json_scan_open_object(s))
+    return false;
+  while (next_in_container(s, '}'))
+    if (!move_to(s, read_member(s, s->at, names, out_values)))
+      return false;
+  return !tti_json_scan_failed(s);
+}
+
+static tt_error verdict(const tti_json_scan *s, tti_json_error *out_error) {
+  if (!tti_json_scan_failed(s))
+    return TT_OK;
+  if (out_error)
+    *out_error = s->error;
+  return TT_EPARSE;
+}
+
+tt_error tti_json_check(tti_slice text, tti_json_value *out_value,
+                        tti_json_error *out_error) {
+  tti_json_scan s;
+  tti_json_value value;
+  tti_json_scan_init(&s, text);
+  if (tti_json_scan_value(&s, &value) && tti_json_scan_end(&s) && out_value)
+    *out_value = value;
+  return verdict(&s, out_error);
+}
+
+tt_error tti_json_check_fields(tti_slice text, const tti_json_names *names,
+                               tti_json_value *out_values,
+                               tti_json_error *out_error) {
+  tti_json_scan s;
+  tti_json_scan_init(&s, text);
+  if (tti_json_scan_fields(&s, names, out_values))
+    tti_json_scan_end(&s);
+  return verdict(&s, out_error);
+}
