@@ -12,14 +12,20 @@ enum {
   AUTH_ADMIN = 1 << 2
 };
 
+enum {
+  AUTH_TOKENS_MAX = 1000, /* in force at once; more are refused */
+  AUTH_TOKEN_TEXT = 64,
+  AUTH_SCOPES_TEXT = 32
+};
+
 typedef struct auth auth;
 
 typedef struct auth_options {
-  store *store;
+  store *store;             /* outlives the auth; may be NULL */
   const char *token_ingest; /* from TELLTALE_TOKEN_…; NULL: none */
   const char *token_read;
   const char *token_admin;
-  const char *const *hosts; /* further Host names; NULL-terminated */
+  const char *const *hosts; /* further Host names; NULL-terminated; borrowed */
   bool insecure;            /* --insecure: no token needed beyond loopback */
   bool listens_beyond_loopback;
 } auth_options;
@@ -27,26 +33,66 @@ typedef struct auth_options {
 tt_error auth_new(const auth_options *options, auth **out_auth);
 void auth_free(auth *a);
 
-/* Whether any token is in force. */
+/* Whether any token is in force. Any thread. */
 bool auth_has_tokens(auth *a);
+
+/* Whether an address that one may listen on is this machine's alone:
+ * 127.0.0.0/8 and ::1. */
+bool auth_is_loopback(const char *address);
+
+/* Reads the store's tokens again. Any thread; the store is not waited for.
+ * TT_ENOMEM leaves the earlier ones in force. */
+tt_error auth_refresh(auth *a);
 
 /* An http_gate with an auth as its context: Host, Origin and Sec-Fetch-Site,
  * proxy headers, then the bearer token against route->scope. Answers 421, 403,
  * 401 with the reason. */
 bool auth_gate(http_request *request, const http_route *route, void *context);
 
-/* Who this request is, for idempotency scopes: a token's id, or "". */
+/* Who this request is, for idempotency scopes: a token's id, or "". To be asked
+ * in the handler; lives until the connection's next request. */
 const char *auth_subject(http_request *request);
 
 /* Grows when a token is made or revoked; a stream compares it now and then and
- * ends when its token is gone (auth_still_valid). */
+ * ends when its token is gone (auth_still_valid). Any thread. */
 uint64_t auth_generation(auth *a);
 bool auth_still_valid(auth *a, http_request *request);
 
+/* ---- Tokens ---- */
+
 /* A new token: "tt_" and base64url of 256 random bits. */
-void auth_token_generate(char out_text[64], unsigned char out_sha256[32]);
+void auth_token_generate(char out_text[AUTH_TOKEN_TEXT],
+                         unsigned char out_sha256[32]);
 /* "ingest,read" -> bits; 0 when a word is not a scope. */
 unsigned auth_scopes_parse(tti_slice text);
-void auth_scopes_text(unsigned scopes, char out_text[32]);
+void auth_scopes_text(unsigned scopes, char out_text[AUTH_SCOPES_TEXT]);
+
+/* A row for a new token, and its text, which is in no other place. TT_EINVAL:
+ * the name is not 1 to 63 printable characters, or there is no scope. */
+tt_error auth_token_make(tti_slice name, unsigned scopes,
+                         char out_text[AUTH_TOKEN_TEXT],
+                         store_token *out_token);
+
+/* For a store that no server holds: both wait for the disk. TT_ENOTFOUND: no
+ * token of that id is in force; TT_EFULL: AUTH_TOKENS_MAX are; TT_EIO with the
+ * reason in *out_error. */
+tt_error auth_token_create_offline(store *s, tti_slice name, unsigned scopes,
+                                   tti_buf *out_error,
+                                   char out_text[AUTH_TOKEN_TEXT],
+                                   store_token *out_token);
+tt_error auth_token_revoke_offline(store *s, const char *id,
+                                   tti_buf *out_error);
+
+/* http_handlers with an auth as their context; scope admin.
+ * POST /api/v1/tokens {"name", "scopes": ["ingest", …]} -> 201 with the text;
+ * GET /api/v1/tokens; DELETE /api/v1/tokens/{id} -> 204. In force when
+ * answered. */
+void auth_serve_token_create(http_request *request, void *context);
+void auth_serve_token_list(http_request *request, void *context);
+void auth_serve_token_revoke(http_request *request, void *context);
+
+/* One token as JSON, without its text: {"id", "name", "scopes", "created_at"}.
+ * `text` NULL: none. */
+void auth_token_json(tti_buf *out, const store_token *token, const char *text);
 
 #endif

@@ -1,0 +1,157 @@
+#include "server/auth/table.h"
+
+#include <arpa/inet.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* The tokens of the environment come first and never change; those of the store
+ * follow and are replaced as a whole. The table is looked at once a connection
+ * (the gate remembers), so a mutex and a walk over all of it are cheap enough,
+ * and the walk takes the same time whatever was presented. */
+struct auth {
+  auth_options options;
+  pthread_mutex_t mutex;
+  auth_entry *entries; /* under the mutex */
+  size_t count;
+  size_t fixed; /* of the environment */
+  uint64_t store_generation;
+  /* Stored with release after the table has changed, so that who reads the new
+   * number with acquire also finds the new table. */
+  _Atomic uint64_t generation;
+  _Atomic bool has_tokens;
+};
+
+static bool add_fixed(auth *a, const char *id, const char *token,
+                      unsigned scopes) {
+  if (!token)
+    return false;
+  auth_entry *entry = &a->entries[a->fixed++];
+  strcpy(entry->id, id);
+  entry->scopes = scopes;
+  auth_digest(tti_slice_of(token), entry->sha256);
+  return true;
+}
+
+tt_error auth_new(const auth_options *options, auth **out_auth) {
+  auth *a = calloc(1, sizeof(*a));
+  if (!a)
+    return TT_ENOMEM;
+  a->options = *options;
+  pthread_mutex_init(&a->mutex, NULL);
+  a->entries = calloc(3, sizeof(*a->entries));
+  if (!a->entries) {
+    auth_free(a);
+    return TT_ENOMEM;
+  }
+  add_fixed(a, "environment-ingest", options->token_ingest, AUTH_INGEST);
+  add_fixed(a, "environment-read", options->token_read, AUTH_READ);
+  add_fixed(a, "environment-admin", options->token_admin, AUTH_ADMIN);
+  a->count = a->fixed;
+  atomic_init(&a->generation, 1);
+  atomic_init(&a->has_tokens, a->count > 0);
+  tt_error error = auth_refresh(a);
+  if (error != TT_OK) {
+    auth_free(a);
+    return error;
+  }
+  *out_auth = a;
+  return TT_OK;
+}
+
+void auth_free(auth *a) {
+  if (!a)
+    return;
+  pthread_mutex_destroy(&a->mutex);
+  free(a->entries);
+  free(a);
+}
+
+tt_error auth_refresh(auth *a) {
+  if (!a->options.store)
+    return TT_OK;
+  store_token *tokens = calloc(AUTH_TOKENS_MAX, sizeof(*tokens));
+  auth_entry *entries = calloc(a->fixed + AUTH_TOKENS_MAX, sizeof(*entries));
+  if (!tokens || !entries) {
+    free(tokens);
+    free(entries);
+    return TT_ENOMEM;
+  }
+  /* The store is asked under the mutex, so that of two refreshes at once the
+   * later look is the one that stays. */
+  pthread_mutex_lock(&a->mutex);
+  uint64_t generation;
+  size_t found =
+      store_tokens(a->options.store, tokens, AUTH_TOKENS_MAX, &generation);
+  memcpy(entries, a->entries, a->fixed * sizeof(*entries));
+  size_t count = a->fixed;
+  for (size_t i = 0; i < found && i < AUTH_TOKENS_MAX; i++) {
+    if (tokens[i].revoked_us)
+      continue;
+    auth_entry *entry = &entries[count++];
+    memcpy(entry->id, tokens[i].id, sizeof(entry->id));
+    entry->scopes = tokens[i].scopes;
+    memcpy(entry->sha256, tokens[i].sha256, sizeof(entry->sha256));
+  }
+  auth_entry *old = a->entries;
+  a->entries = entries;
+  a->count = count;
+  a->store_generation = generation;
+  atomic_store_explicit(&a->has_tokens, count > 0, memory_order_relaxed);
+  atomic_fetch_add_explicit(&a->generation, 1, memory_order_release);
+  pthread_mutex_unlock(&a->mutex);
+  free(old);
+  free(tokens);
+  return TT_OK;
+}
+
+bool auth_has_tokens(auth *a) {
+  /* Relaxed: a request that races with the first token's making may be judged
+   * by either state. */
+  return atomic_load_explicit(&a->has_tokens, memory_order_relaxed);
+}
+
+uint64_t auth_generation(auth *a) {
+  return atomic_load_explicit(&a->generation, memory_order_acquire);
+}
+
+const auth_options *auth_options_of(const auth *a) {
+  return &a->options;
+}
+
+bool auth_lookup(auth *a, tti_slice token, auth_entry *out_entry) {
+  unsigned char sha256[32];
+  bool found = false;
+  auth_digest(token, sha256);
+  pthread_mutex_lock(&a->mutex);
+  for (size_t i = 0; i < a->count; i++) {
+    if (CRYPTO_memcmp(a->entries[i].sha256, sha256, sizeof(sha256)) == 0) {
+      *out_entry = a->entries[i];
+      found = true;
+    }
+  }
+  pthread_mutex_unlock(&a->mutex);
+  return found;
+}
+
+bool auth_lookup_id(auth *a, const char *id, auth_entry *out_entry) {
+  bool found = false;
+  pthread_mutex_lock(&a->mutex);
+  for (size_t i = 0; i < a->count && !found; i++) {
+    if (strcmp(a->entries[i].id, id) == 0) {
+      *out_entry = a->entries[i];
+      found = true;
+    }
+  }
+  pthread_mutex_unlock(&a->mutex);
+  return found;
+}
+
+bool auth_is_loopback(const char *address) {
+  struct in_addr v4;
+  struct in6_addr v6;
+  if (inet_pton(AF_INET, address, &v4) == 1)
+    return ntohl(v4.s_addr) >> 24 == 127;
+  return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
