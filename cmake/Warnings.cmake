@@ -1,6 +1,7 @@
 # One interface target carries the flags that all our own code is built with.
 add_library(telltale_flags INTERFACE)
-target_compile_definitions(telltale_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(telltale_flags INTERFACE _GNU_SOURCE
+  TELLTALE_VERSION="${PROJECT_VERSION}")
 target_compile_options(telltale_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
   -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wformat=2

@@ -42,11 +42,12 @@ typedef struct tt_emitter_stats {
   uint64_t dropped[TT_DROP_REASON_COUNT];
 } tt_emitter_stats;
 
-/* What an implementation provides. `emit` takes an event whose source, ts and
- * agent_id are already filled, and copies what it keeps. With `fields` (ended
- * by TT_FIELD_END, may be NULL) data is the object of these fields, to be
- * rendered when there is time; else event->data. flush answers TT_OK or
- * TT_ETIMEOUT. free flushes for at most `timeout_ms`. version is 1. */
+/* What an implementation provides; a NULL member does nothing. `emit` takes an
+ * event whose source, ts and agent_id are already filled, and copies what it
+ * keeps. With `fields` (ended by TT_FIELD_END, may be NULL) data is the object
+ * of these fields, to be rendered when there is time; else event->data. flush
+ * answers TT_OK or TT_ETIMEOUT. free flushes for at most `timeout_ms`. version
+ * is 1. */
 typedef struct tt_emitter_ops {
   unsigned version;
   void (*emit)(void *self, const tt_event *event, const tt_field *fields);
@@ -86,11 +87,15 @@ typedef struct tt_emitter_options {
 } tt_emitter_options;
 
 /* The HTTP emitter. Starts no thread until the first emit. TT_EINVAL for a URL
- * that is not http or https or a missing source; TT_ENOMEM. */
+ * that is not http or https, a missing source, a token with spaces or control
+ * characters, or a negative option; TT_ENOMEM. A child of fork may go on using
+ * it: it starts with an empty queue and zero statistics, and starts a thread of
+ * its own at its first emit; what its parent had queued, the parent sends. */
 TELLTALE_API tt_error tt_emitter_new(const tt_emitter_options *options,
                                      tt_emitter **out_emitter);
 
-/* The agent id of events that name none. Copied. */
+/* The agent id of events that name none; NULL or "": none. Copied. Without
+ * memory the earlier one stays. */
 TELLTALE_API void tt_emitter_set_agent_id(tt_emitter *emitter,
                                           const char *agent_id);
 
@@ -124,7 +129,9 @@ TELLTALE_API void tt_emit_fields(tt_emitter *emitter, tt_level level,
 TELLTALE_API void tt_emit_full(tt_emitter *emitter, const tt_event *event);
 
 /* Waits until everything emitted before this call is delivered or dropped, at
- * most `timeout_ms`. TT_OK or TT_ETIMEOUT; TT_OK on NULL. */
+ * most `timeout_ms` (TELLTALE_FOREVER: as long as that takes). A delivery that
+ * waits to be tried again is tried at once. TT_OK or TT_ETIMEOUT; TT_OK on
+ * NULL. */
 TELLTALE_API tt_error tt_emitter_flush(tt_emitter *emitter, int timeout_ms);
 
 TELLTALE_API void tt_emitter_stats_get(tt_emitter *emitter,

@@ -1,0 +1,375 @@
+#include "lib/emit/http/sender.h"
+
+#include "lib/base/log.h"
+#include "lib/base/random.h"
+#include "lib/base/time.h"
+#include "lib/emit/http/post.h"
+#include "lib/emit/http/verdict.h"
+#include "lib/http/client.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BATCH_EVENTS    1000
+#define BATCH_BYTES     ((size_t)1024 * 1024)
+#define GZIP_FROM_BYTES 1024
+#define FIRST_DELAY_MS  100
+#define LAST_DELAY_MS   30000
+#define RETRY_AFTER_S   60
+/* A flush cuts a delay short, but not below this. */
+#define LEAST_DELAY_MS   100
+#define LEARNED_FOR_US   ((int64_t)5 * 60 * 1000000)
+#define LOG_EVERY_US     ((int64_t)10 * 1000000)
+#define USER_AGENT       "telltale/" TELLTALE_VERSION
+#define HEADERS_MAX      6
+#define DROPS_TEXT_BYTES 256
+
+enum { THREAD_NONE, THREAD_STARTING, THREAD_RUNNING };
+
+struct tti_sender {
+  const tti_sender_config *config;
+  tti_queue *queue;
+  tti_http_client *client;
+  pid_t pid;
+  atomic_int thread_state;
+  pthread_t thread;
+
+  /* From here on the thread's own. */
+  tti_post post;
+  tti_http_answer answer;
+  char producer[TTI_UUID_TEXT];
+  uint64_t posts; /* the number of the last key */
+  char drops[DROPS_TEXT_BYTES];
+  uint64_t reporting[TT_DROP_REASON_COUNT]; /* with the post on its way */
+  uint64_t reported[TT_DROP_REASON_COUNT];
+  size_t max_events; /* halved by a bad event, doubled by a success */
+  size_t max_bytes;  /* halved by a 413 */
+  int64_t max_bytes_until_us;
+  int64_t single_until_us; /* the server has no batch route */
+  bool gzip_accepted;
+  bool gzip_refused;
+  unsigned failures; /* in a row, over all posts: the delay grows with them */
+  int64_t logged_us;
+  uint64_t unlogged;
+};
+
+/* -- Log lines: at most one every ten seconds. -- */
+
+static void complain(tti_sender *s, const char *what, const char *detail) {
+  int64_t now = tti_monotonic_us(&tti_clock_system);
+  if (s->logged_us && now - s->logged_us < LOG_EVERY_US) {
+    s->unlogged++;
+    return;
+  }
+  tti_log(&s->config->log, TT_LEVEL_WARN,
+          "emitter to %s: %s: %s (%llu like it not shown)",
+          s->config->shown_url, what, detail, (unsigned long long)s->unlogged);
+  s->logged_us = now;
+  s->unlogged = 0;
+}
+
+/* The answer's status and the beginning of its body, in one line. */
+static void complain_of_answer(tti_sender *s, const char *what) {
+  char detail[TTI_HTTP_TEXT_MAX];
+  const tti_http_answer *a = &s->answer;
+  if (a->status) {
+    snprintf(detail, sizeof(detail), "status %d %.*s", a->status,
+             (int)(a->body.len < 200 ? a->body.len : 200),
+             a->body.len ? a->body.data : "");
+    for (char *c = detail; *c; c++) {
+      if ((unsigned char)*c < ' ')
+        *c = ' ';
+    }
+    complain(s, what, detail);
+  } else {
+    complain(s, what, a->problem);
+  }
+}
+
+/* -- One request. -- */
+
+/* Writes the Telltale-Dropped header: what was dropped since the last report
+ * that was acknowledged. It stays the same in every attempt, as the key does,
+ * so that an answer that got lost makes no server count twice. */
+static void prepare_drops(tti_sender *s) {
+  tt_emitter_stats stats;
+  tti_queue_stats(s->queue, &stats);
+  size_t len = 0;
+  for (int i = 0; i < TT_DROP_REASON_COUNT; i++) {
+    s->reporting[i] = stats.dropped[i];
+    if (stats.dropped[i] == s->reported[i])
+      continue;
+    len += (size_t)snprintf(
+        s->drops + len, sizeof(s->drops) - len, "%s%s=%llu",
+        len ? "," : "Telltale-Dropped: ",
+        tt_drop_reason_name((tt_drop_reason)i),
+        (unsigned long long)(stats.dropped[i] - s->reported[i]));
+  }
+  s->drops[len] = '\0';
+}
+
+static bool is_single(const tti_sender *s) {
+  return tti_monotonic_us(&tti_clock_system) < s->single_until_us;
+}
+
+static bool wants_gzip(const tti_sender *s) {
+  return s->gzip_accepted && !s->gzip_refused &&
+         s->post.json.len > GZIP_FROM_BYTES;
+}
+
+static tt_error post(tti_sender *s, bool single) {
+  const char *headers[HEADERS_MAX];
+  size_t count = 0;
+  char key[64];
+  snprintf(key, sizeof(key), "Idempotency-Key: %s/%llu", s->producer,
+           (unsigned long long)s->posts);
+  headers[count++] = "Content-Type: application/json";
+  headers[count++] = key;
+  if (s->config->authorization)
+    headers[count++] = s->config->authorization;
+  if (s->drops[0])
+    headers[count++] = s->drops;
+  if (s->post.gzip.len)
+    headers[count++] = "Content-Encoding: gzip";
+  tti_http_request request = {
+      .url = single ? s->config->url : s->config->batch_url,
+      .body = tti_buf_slice(s->post.gzip.len ? &s->post.gzip : &s->post.json),
+      .headers = headers,
+      .header_count = count,
+      .timeout_ms = s->config->request_timeout_ms,
+  };
+  tt_error error = tti_http_post(s->client, &request, &s->answer);
+  if (error == TT_OK)
+    s->gzip_accepted = tti_http_list_has(
+        tti_http_header(&s->answer, "Accept-Encoding"), "gzip");
+  return error;
+}
+
+/* -- What follows from the answer. -- */
+
+static void drop(tti_sender *s, tt_drop_reason reason, const char *what) {
+  complain_of_answer(s, what);
+  tti_queue_dropped(s->queue, reason, s->post.events, s->post.packed_bytes);
+}
+
+static void acknowledge(tti_sender *s) {
+  tti_queue_sent(s->queue, s->post.events, s->post.packed_bytes);
+  memcpy(s->reported, s->reporting, sizeof(s->reported));
+  s->failures = 0;
+  s->max_events =
+      s->max_events < BATCH_EVENTS / 2 ? s->max_events * 2 : BATCH_EVENTS;
+}
+
+/* Capped, exponential, jittered between half and all of it. */
+static int64_t delay_ms(const tti_sender *s) {
+  unsigned doublings = s->failures > 1 ? s->failures - 1 : 0;
+  int64_t delay = doublings < 9 ? FIRST_DELAY_MS << doublings : LAST_DELAY_MS;
+  if (delay > LAST_DELAY_MS)
+    delay = LAST_DELAY_MS;
+  delay = delay / 2 + (int64_t)tti_random_below((uint64_t)delay / 2 + 1);
+  int64_t asked_s =
+      s->answer.status ? tti_http_retry_after_s(&s->answer, RETRY_AFTER_S) : -1;
+  return asked_s * 1000 > delay ? asked_s * 1000 : delay;
+}
+
+/* Waits before the next attempt. A flush is told sooner what is possible. */
+static tti_pause back_off(tti_sender *s) {
+  int64_t begin = tti_monotonic_us(&tti_clock_system);
+  int64_t delay = delay_ms(s);
+  bool nudged = false;
+  for (;;) {
+    int64_t passed = (tti_monotonic_us(&tti_clock_system) - begin) / 1000;
+    int64_t left =
+        (nudged && delay > LEAST_DELAY_MS ? LEAST_DELAY_MS : delay) - passed;
+    if (left <= 0)
+      return nudged ? TTI_PAUSE_NUDGED : TTI_PAUSE_OVER;
+    tti_pause how = tti_queue_pause(s->queue, left);
+    if (how == TTI_PAUSE_STOPPED)
+      return how;
+    nudged = nudged || how == TTI_PAUSE_NUDGED;
+  }
+}
+
+static void shrink(tti_sender *s, tti_verdict verdict) {
+  if (verdict == TTI_VERDICT_SPLIT) {
+    s->max_events = s->post.events / 2;
+  } else {
+    s->max_bytes = s->post.json.len / 2;
+    s->max_bytes_until_us =
+        tti_monotonic_us(&tti_clock_system) + LEARNED_FOR_US;
+  }
+}
+
+/* Sends what was built until its fate is known. How many of its events are
+ * settled: all or none (then it is to be built anew). */
+static bool settle(tti_sender *s, bool single) {
+  int attempts = 0;
+  for (;;) {
+    if (tti_queue_stopped(s->queue))
+      return false;
+    if (!wants_gzip(s) || !tti_post_compress(&s->post))
+      tti_buf_clear(&s->post.gzip);
+    tt_error error = post(s, single);
+    if (error == TT_ECANCELLED)
+      return false;
+    tti_verdict verdict = error
+                              ? TTI_VERDICT_RETRY
+                              : tti_verdict_of(s->answer.status, s->post.events,
+                                               !single, s->post.gzip.len > 0);
+    switch (verdict) {
+    case TTI_VERDICT_SENT:
+      acknowledge(s);
+      return true;
+    case TTI_VERDICT_SMALLER:
+    case TTI_VERDICT_SPLIT:
+      shrink(s, verdict);
+      return false;
+    case TTI_VERDICT_SINGLE:
+      s->single_until_us = tti_monotonic_us(&tti_clock_system) + LEARNED_FOR_US;
+      return false;
+    case TTI_VERDICT_IDENTITY:
+      s->gzip_refused = true;
+      break;
+    case TTI_VERDICT_TOO_LARGE:
+      drop(s, TT_DROP_TOO_LARGE, "the server refuses an event for its size");
+      return true;
+    case TTI_VERDICT_REJECTED:
+      drop(s, TT_DROP_REJECTED, "the server refuses events");
+      return true;
+    case TTI_VERDICT_RETRY: {
+      complain_of_answer(s, "delivery failed, trying again");
+      s->failures++;
+      bool last = ++attempts >= s->config->max_attempts;
+      if (last)
+        drop(s, TT_DROP_RETRIES, "giving up on events");
+      tti_pause how = back_off(s);
+      if (last)
+        return true;
+      if (how == TTI_PAUSE_NUDGED)
+        attempts--; /* or a program that flushes often would use them up */
+      break;
+    }
+    }
+  }
+}
+
+/* Sends the first events of those taken and moves beyond what is settled. */
+static void send_some(tti_sender *s, tti_slice *taken) {
+  bool single = is_single(s);
+  if (tti_monotonic_us(&tti_clock_system) >= s->max_bytes_until_us)
+    s->max_bytes = BATCH_BYTES;
+  tt_error error =
+      tti_post_build(&s->post, *taken, s->max_events, s->max_bytes, single);
+  bool settled = true;
+  if (error) {
+    tti_queue_dropped(
+        s->queue, error == TT_ENOMEM ? TT_DROP_NO_MEMORY : TT_DROP_TOO_LARGE,
+        s->post.events, s->post.packed_bytes);
+  } else {
+    if (s->post.repaired)
+      complain(s, "left out what is no JSON", "data of an event");
+    s->posts++;
+    prepare_drops(s);
+    settled = settle(s, single);
+  }
+  if (settled) {
+    taken->ptr += s->post.packed_bytes;
+    taken->len -= s->post.packed_bytes;
+  }
+}
+
+static void *run(void *context) {
+  tti_sender *s = context;
+  while (tti_queue_wait(s->queue)) {
+    tti_slice taken = tti_queue_take(s->queue);
+    while (taken.len && !tti_queue_stopped(s->queue))
+      send_some(s, &taken);
+    tti_post_trim(&s->post);
+  }
+  return NULL;
+}
+
+/* -- Life. -- */
+
+tti_sender *tti_sender_new(const tti_sender_config *config) {
+  tti_sender *s = calloc(1, sizeof(*s));
+  if (!s)
+    return NULL;
+  s->config = config;
+  s->pid = getpid();
+  s->max_events = BATCH_EVENTS;
+  s->max_bytes = BATCH_BYTES;
+  tti_uuid4(s->producer);
+  tti_post_init(&s->post);
+  tti_http_answer_init(&s->answer);
+  s->queue = tti_queue_new(config->queue_events, config->queue_bytes);
+  if (!s->queue || tti_http_client_new(USER_AGENT, &s->client)) {
+    tti_sender_free(s, 0);
+    return NULL;
+  }
+  return s;
+}
+
+bool tti_sender_is_ours(const tti_sender *sender) {
+  return sender->pid == getpid();
+}
+
+tti_queue *tti_sender_queue(tti_sender *sender) {
+  return sender->queue;
+}
+
+/* The host's signals are for the host's threads: ours blocks them all. */
+static bool start_thread(tti_sender *s) {
+  sigset_t all, before;
+  sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before))
+    return false;
+  bool ok = pthread_create(&s->thread, NULL, run, s) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (ok)
+    pthread_setname_np(s->thread, "telltale-emit");
+  return ok;
+}
+
+bool tti_sender_start(tti_sender *sender) {
+  /* Relaxed: the new thread is ordered by its creation; others only need to
+   * know that it is not for them to create it. */
+  int state = atomic_load_explicit(&sender->thread_state, memory_order_relaxed);
+  if (state != THREAD_NONE)
+    return true;
+  if (!atomic_compare_exchange_strong_explicit(
+          &sender->thread_state, &state, THREAD_STARTING, memory_order_relaxed,
+          memory_order_relaxed))
+    return true;
+  bool ok = start_thread(sender);
+  atomic_store_explicit(&sender->thread_state,
+                        ok ? THREAD_RUNNING : THREAD_NONE,
+                        memory_order_relaxed);
+  return ok;
+}
+
+void tti_sender_free(tti_sender *sender, int timeout_ms) {
+  if (sender->queue && sender->client) {
+    bool running = atomic_load_explicit(&sender->thread_state,
+                                        memory_order_relaxed) == THREAD_RUNNING;
+    if (running)
+      tti_queue_flush(sender->queue, timeout_ms < 0 ? 0 : timeout_ms);
+    tti_queue_stop(sender->queue);
+    tti_http_cancel(sender->client);
+    if (running)
+      pthread_join(sender->thread, NULL);
+    uint64_t left = tti_queue_abandon(sender->queue);
+    if (left)
+      tti_log(&sender->config->log, TT_LEVEL_WARN,
+              "emitter to %s: %llu events dropped at shutdown",
+              sender->config->shown_url, (unsigned long long)left);
+  }
+  tti_queue_free(sender->queue);
+  tti_http_client_free(sender->client);
+  tti_http_answer_fini(&sender->answer);
+  tti_post_fini(&sender->post);
+  free(sender);
+}

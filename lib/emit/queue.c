@@ -1,0 +1,293 @@
+#include "lib/emit/queue.h"
+
+#include "lib/base/time.h"
+#include "lib/emit/pack.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define POLL_US  10000
+#define AWAKE_US 1000000
+/* Most events are packed on the caller's stack, outside the lock. */
+#define SCRATCH_BYTES 1024
+/* A taken side that grew beyond this gives its memory back. */
+#define KEEP_BYTES ((size_t)256 * 1024)
+
+struct tti_queue {
+  pthread_mutex_t lock;
+  pthread_cond_t work;    /* the sender waits on it */
+  pthread_cond_t settled; /* flushes wait on it */
+  size_t max_events;
+  size_t max_bytes;
+  char *memory; /* the two sides, max_bytes each */
+  unsigned active;
+  size_t len; /* of the active side */
+  size_t events;
+  size_t hand_bytes; /* taken and not settled */
+  size_t hand_events;
+  size_t taken_bytes; /* of the taken side, when it was taken */
+  uint64_t accepted;  /* entered the queue, ever */
+  uint64_t done;      /* left it, ever */
+  uint64_t nudges;
+  uint64_t nudges_seen; /* the sender's */
+  bool sleeping;        /* the sender waits to be woken */
+  bool stopping;
+  tt_emitter_stats stats; /* `queued` is derived */
+};
+
+static bool init_conditions(tti_queue *q) {
+  pthread_condattr_t attributes;
+  if (pthread_condattr_init(&attributes))
+    return false;
+  bool ok = !pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) &&
+            !pthread_cond_init(&q->work, &attributes);
+  if (ok && pthread_cond_init(&q->settled, &attributes)) {
+    pthread_cond_destroy(&q->work);
+    ok = false;
+  }
+  pthread_condattr_destroy(&attributes);
+  return ok;
+}
+
+tti_queue *tti_queue_new(size_t max_events, size_t max_bytes) {
+  tti_queue *q = calloc(1, sizeof(*q));
+  if (!q)
+    return NULL;
+  if (max_bytes > SIZE_MAX / 2)
+    goto no_memory;
+  q->max_events = max_events;
+  q->max_bytes = max_bytes;
+  q->memory = mmap(NULL, 2 * max_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (q->memory == MAP_FAILED)
+    goto no_memory;
+  if (pthread_mutex_init(&q->lock, NULL))
+    goto no_lock;
+  if (!init_conditions(q))
+    goto no_conditions;
+  return q;
+
+no_conditions:
+  pthread_mutex_destroy(&q->lock);
+no_lock:
+  munmap(q->memory, 2 * max_bytes);
+no_memory:
+  free(q);
+  return NULL;
+}
+
+void tti_queue_free(tti_queue *queue) {
+  if (!queue)
+    return;
+  pthread_cond_destroy(&queue->settled);
+  pthread_cond_destroy(&queue->work);
+  pthread_mutex_destroy(&queue->lock);
+  munmap(queue->memory, 2 * queue->max_bytes);
+  free(queue);
+}
+
+static char *side(tti_queue *q, unsigned which) {
+  return q->memory + which * q->max_bytes;
+}
+
+/* Under the lock. */
+static bool has_room(const tti_queue *q, size_t bytes) {
+  return q->events + q->hand_events < q->max_events &&
+         q->len + q->hand_bytes <= q->max_bytes &&
+         bytes <= q->max_bytes - q->len - q->hand_bytes;
+}
+
+/* An event that did not fit the scratch has `packed` NULL. */
+static bool append(tti_queue *q, const char *packed, size_t size,
+                   const tt_event *event, const tt_field *fields) {
+  char *at = side(q, q->active) + q->len;
+  if (packed)
+    memcpy(at, packed, size);
+  else if (!tti_pack(at, size, event, fields))
+    return false; /* it grew since it was measured */
+  q->len += size;
+  q->events++;
+  q->accepted++;
+  return true;
+}
+
+void tti_queue_push(tti_queue *queue, const tt_event *event,
+                    const tt_field *fields) {
+  char scratch[SCRATCH_BYTES];
+  const char *packed = scratch;
+  size_t size = tti_pack(scratch, sizeof(scratch), event, fields);
+  if (!size) {
+    packed = NULL;
+    size = tti_pack_size(event, fields);
+  }
+  bool fits = size <= TTI_QUEUE_EVENT_MAX_BYTES && size <= queue->max_bytes;
+  bool wake = false;
+
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.emitted++;
+  if (!fits) {
+    queue->stats.dropped[TT_DROP_TOO_LARGE]++;
+  } else if (queue->stopping) {
+    queue->stats.dropped[TT_DROP_SHUTDOWN]++;
+  } else if (!has_room(queue, size)) {
+    queue->stats.dropped[TT_DROP_QUEUE_FULL]++;
+  } else if (!append(queue, packed, size, event, fields)) {
+    queue->stats.dropped[TT_DROP_TOO_LARGE]++;
+  } else {
+    wake = queue->sleeping;
+    queue->sleeping = false;
+  }
+  pthread_mutex_unlock(&queue->lock);
+  if (wake)
+    pthread_cond_signal(&queue->work);
+}
+
+void tti_queue_stats(tti_queue *queue, tt_emitter_stats *out_stats) {
+  pthread_mutex_lock(&queue->lock);
+  *out_stats = queue->stats;
+  out_stats->queued = queue->accepted - queue->done;
+  pthread_mutex_unlock(&queue->lock);
+}
+
+static struct timespec instant(int64_t monotonic_us) {
+  return (struct timespec){.tv_sec = monotonic_us / 1000000,
+                           .tv_nsec = monotonic_us % 1000000 * 1000};
+}
+
+/* Under the lock. False when the instant has passed. */
+static bool wait_until(tti_queue *q, pthread_cond_t *condition,
+                       int64_t until_us) {
+  struct timespec until = instant(until_us);
+  return pthread_cond_timedwait(condition, &q->lock, &until) != ETIMEDOUT;
+}
+
+static int64_t now_us(void) {
+  return tti_monotonic_us(&tti_clock_system);
+}
+
+tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
+  int64_t until = now_us() + (int64_t)timeout_ms * 1000;
+  pthread_mutex_lock(&queue->lock);
+  uint64_t mark = queue->accepted;
+  bool pending = queue->done < mark;
+  if (pending) {
+    queue->nudges++;
+    queue->sleeping = false;
+  }
+  pthread_mutex_unlock(&queue->lock);
+  if (!pending)
+    return TT_OK;
+  pthread_cond_signal(&queue->work);
+
+  pthread_mutex_lock(&queue->lock);
+  while (queue->done < mark) {
+    if (timeout_ms < 0)
+      pthread_cond_wait(&queue->settled, &queue->lock);
+    else if (!wait_until(queue, &queue->settled, until))
+      break;
+  }
+  bool ok = queue->done >= mark;
+  pthread_mutex_unlock(&queue->lock);
+  return ok ? TT_OK : TT_ETIMEOUT;
+}
+
+void tti_queue_stop(tti_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stopping = true;
+  queue->sleeping = false;
+  pthread_mutex_unlock(&queue->lock);
+  pthread_cond_signal(&queue->work);
+}
+
+bool tti_queue_stopped(tti_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  bool stopping = queue->stopping;
+  pthread_mutex_unlock(&queue->lock);
+  return stopping;
+}
+
+uint64_t tti_queue_abandon(tti_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  uint64_t left = queue->accepted - queue->done;
+  queue->stats.dropped[TT_DROP_SHUTDOWN] += left;
+  queue->done = queue->accepted;
+  queue->events = queue->len = 0;
+  queue->hand_events = queue->hand_bytes = 0;
+  pthread_mutex_unlock(&queue->lock);
+  pthread_cond_broadcast(&queue->settled);
+  return left;
+}
+
+bool tti_queue_wait(tti_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  int64_t awake_until = now_us() + AWAKE_US;
+  while (queue->events == 0 && !queue->stopping) {
+    int64_t now = now_us();
+    if (now < awake_until) {
+      wait_until(queue, &queue->work, now + POLL_US);
+    } else {
+      queue->sleeping = true;
+      pthread_cond_wait(&queue->work, &queue->lock);
+    }
+  }
+  queue->sleeping = false;
+  bool more = !queue->stopping;
+  pthread_mutex_unlock(&queue->lock);
+  return more;
+}
+
+tti_slice tti_queue_take(tti_queue *queue) {
+  unsigned other = !queue->active; /* only the sender changes `active` */
+  if (queue->taken_bytes > KEEP_BYTES)
+    madvise(side(queue, other), queue->max_bytes, MADV_DONTNEED);
+  pthread_mutex_lock(&queue->lock);
+  tti_slice taken = {side(queue, queue->active), queue->len};
+  queue->hand_bytes = queue->len;
+  queue->hand_events = queue->events;
+  queue->taken_bytes = queue->len;
+  queue->len = 0;
+  queue->events = 0;
+  queue->active = other;
+  pthread_mutex_unlock(&queue->lock);
+  return taken;
+}
+
+/* Under the lock. */
+static void settle(tti_queue *q, uint64_t events, size_t bytes) {
+  q->hand_events -= events;
+  q->hand_bytes -= bytes;
+  q->done += events;
+}
+
+void tti_queue_sent(tti_queue *queue, uint64_t events, size_t bytes) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.sent += events;
+  settle(queue, events, bytes);
+  pthread_mutex_unlock(&queue->lock);
+  pthread_cond_broadcast(&queue->settled);
+}
+
+void tti_queue_dropped(tti_queue *queue, tt_drop_reason reason, uint64_t events,
+                       size_t bytes) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.dropped[reason] += events;
+  settle(queue, events, bytes);
+  pthread_mutex_unlock(&queue->lock);
+  pthread_cond_broadcast(&queue->settled);
+}
+
+tti_pause tti_queue_pause(tti_queue *queue, int64_t ms) {
+  int64_t until = now_us() + ms * 1000;
+  pthread_mutex_lock(&queue->lock);
+  while (!queue->stopping && queue->nudges == queue->nudges_seen &&
+         wait_until(queue, &queue->work, until))
+    ;
+  tti_pause how = queue->stopping                       ? TTI_PAUSE_STOPPED
+                  : queue->nudges != queue->nudges_seen ? TTI_PAUSE_NUDGED
+                                                        : TTI_PAUSE_OVER;
+  queue->nudges_seen = queue->nudges;
+  pthread_mutex_unlock(&queue->lock);
+  return how;
+}

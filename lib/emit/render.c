@@ -1,0 +1,138 @@
+#include "lib/emit/render.h"
+
+#include "lib/base/time.h"
+#include "lib/json/scan.h"
+#include "lib/json/write.h"
+
+static void write_json(tti_buf *out, tti_slice text) {
+  if (tti_json_check(text, NULL, NULL) == TT_OK)
+    tti_json_write_one_line(out, tti_slice_trim(text));
+  else
+    tti_buf_append_text(out, "null");
+}
+
+static void write_value(tti_buf *out, const tti_packed_value *v) {
+  switch (v->kind) {
+  case TT_FIELD_STRING:
+    tti_json_write_string(out, v->text);
+    break;
+  case TT_FIELD_JSON:
+    write_json(out, v->text);
+    break;
+  case TT_FIELD_INT:
+    tti_buf_append_i64(out, v->plain.value.integer);
+    break;
+  case TT_FIELD_UINT:
+    tti_buf_append_u64(out, v->plain.value.unsigned_integer);
+    break;
+  case TT_FIELD_DOUBLE:
+    tti_json_write_double(out, v->plain.value.real);
+    break;
+  case TT_FIELD_BOOL:
+    tti_json_write_bool(out, v->plain.value.boolean);
+    break;
+  case TT_FIELD_NULL:
+  case TT_FIELD_END:
+    tti_buf_append_text(out, "null");
+    break;
+  }
+}
+
+static void write_member(tti_buf *out, bool first, const tti_packed_value *v) {
+  tti_buf_append_char(out, first ? '{' : ',');
+  tti_json_write_key(out, v->key);
+  write_value(out, v);
+}
+
+void tti_render_fields(tti_buf *out, const tt_field *fields) {
+  bool first = true;
+  for (const tt_field *f = fields; f->kind != TT_FIELD_END; f++) {
+    tti_packed_value value = {.kind = f->kind, .key = tti_slice_of(f->key)};
+    if (f->kind == TT_FIELD_STRING || f->kind == TT_FIELD_JSON)
+      value.text = tti_slice_of(f->value.string);
+    else
+      value.plain = *f;
+    write_member(out, first, &value);
+    first = false;
+  }
+  tti_buf_append_text(out, first ? "{}" : "}");
+}
+
+static void write_text(tti_buf *out, const char *name, tti_slice text) {
+  if (text.len == 0)
+    return;
+  tti_buf_append_text(out, name);
+  tti_json_write_string(out, text);
+}
+
+static void write_metadata(tti_buf *out, const tti_packed *p) {
+  const char *at = p->metadata;
+  for (uint32_t i = 0; i < p->metadata_count; i++) {
+    tti_slice key, value;
+    tti_packed_pair(&at, &key, &value);
+    tti_buf_append_text(out, i ? "," : ",\"metadata\":{");
+    tti_json_write_key(out, key);
+    tti_json_write_string(out, value);
+  }
+  if (p->metadata_count)
+    tti_buf_append_char(out, '}');
+}
+
+static void write_fields(tti_buf *out, const tti_packed *p) {
+  const char *at = p->fields;
+  tti_packed_value value;
+  bool first = true;
+  while (tti_packed_field(&at, &value)) {
+    if (first)
+      tti_buf_append_text(out, ",\"data\":");
+    write_member(out, first, &value);
+    first = false;
+  }
+  if (!first)
+    tti_buf_append_char(out, '}');
+}
+
+static bool write_data(tti_buf *out, tti_slice text) {
+  tti_json_value value;
+  if (text.len == 0)
+    return true;
+  if (tti_json_check(text, &value, NULL))
+    return false;
+  bool wrap = value.type != TTI_JSON_OBJECT;
+  tti_buf_append_text(out, wrap ? ",\"data\":{\"value\":" : ",\"data\":");
+  tti_json_write_one_line(out, value.text);
+  if (wrap)
+    tti_buf_append_char(out, '}');
+  return true;
+}
+
+bool tti_render_event(tti_buf *out, const tti_packed *packed) {
+  const tti_slice *texts = packed->texts;
+  tti_slice level = texts[TTI_PACK_LEVEL_NAME];
+  if (level.len == 0)
+    level = tti_slice_of(tt_level_name(packed->level));
+  tti_buf_append_text(out, "{\"source\":");
+  tti_json_write_string(out, texts[TTI_PACK_SOURCE]);
+  write_text(out, ",\"source_event\":", texts[TTI_PACK_SOURCE_EVENT]);
+  write_text(out, ",\"action\":", texts[TTI_PACK_TYPE]);
+  write_text(out, ",\"channel\":", texts[TTI_PACK_CATEGORY]);
+  write_text(out, ",\"level\":", level);
+  write_text(out, ",\"agent_id\":", texts[TTI_PACK_AGENT_ID]);
+  write_text(out, ",\"session_id\":", texts[TTI_PACK_SESSION_ID]);
+  if (packed->has_duration) {
+    tti_buf_append_text(out, ",\"duration_ms\":");
+    tti_buf_append_i64(out, packed->duration_ms);
+  }
+  write_metadata(out, packed);
+  bool whole = true;
+  if (packed->has_fields)
+    write_fields(out, packed);
+  else
+    whole = write_data(out, texts[TTI_PACK_DATA]);
+  char ts[TTI_RFC3339_MAX];
+  tti_rfc3339_format(packed->ts_us, ts);
+  tti_buf_append_text(out, ",\"ts\":\"");
+  tti_buf_append_text(out, ts);
+  tti_buf_append_text(out, "\"}");
+  return whole;
+}

@@ -1,0 +1,17 @@
+#ifndef TTI_EMIT_RENDER_H
+#define TTI_EMIT_RENDER_H
+
+#include "lib/base/buf.h"
+#include "lib/emit/pack.h"
+
+/* The fields (ended by TT_FIELD_END) as a JSON object. A tt_json field that is
+ * not one valid value becomes null. */
+void tti_render_fields(tti_buf *out, const tt_field *fields);
+
+/* A packed event as one relay event object, as `POST /events` takes it: one
+ * line, empty members left out. There `data` has to be an object, so another
+ * value is wrapped, {"value": …}, and text that is no JSON at all is left out:
+ * then the answer is false. */
+bool tti_render_event(tti_buf *out, const tti_packed *packed);
+
+#endif
