@@ -1,0 +1,20 @@
+#ifndef HISTORY_QUERY_H
+#define HISTORY_QUERY_H
+
+#include "lib/event/filter.h"
+#include "lib/event/view.h"
+#include "server/http/http.h"
+
+/* What the read routes take from their query string. Each answers the request
+ * with 400 and returns false where the input is wrong. */
+
+/* The five filters, and the kinds of record (STORE_KIND_BIT): `kinds`, and log
+ * lines too with include=log, or when the filter names the channel "log". The
+ * filter is the caller's to free. */
+bool query_filter(http_request *request, unsigned kinds,
+                  tti_filter **out_filter, unsigned *out_kinds);
+
+/* ?view=relay|envelope; `fallback` when it is not given. */
+bool query_view(http_request *request, tti_view fallback, tti_view *out_view);
+
+#endif
