@@ -55,8 +55,9 @@ typedef struct client {
   feed_loop *loop;
   http_request *request;
   http_stream *stream;
-  bool subscribed;
-  bool gone; /* closed before it was subscribed */
+  bool opening;    /* closed must not free it yet */
+  bool gone;       /* closed while opening */
+  bool subscribed; /* the hub knows it */
 } client;
 
 static client *client_of(const hub_sub *sub) {
@@ -211,11 +212,12 @@ static void stream_writable(http_stream *stream, void *context) {
 static void stream_closed(http_stream *stream, void *context) {
   (void)stream;
   client *c = context;
-  if (!c->subscribed) {
+  if (c->opening) {
     c->gone = true;
     return;
   }
-  hub_unsubscribe(&c->sub);
+  if (c->subscribed)
+    hub_unsubscribe(&c->sub);
   client_free(c);
 }
 
@@ -272,8 +274,10 @@ static void subscribe(feed *f, feed_loop *l, http_request *request,
   http_reply_header(request, "Cache-Control", "no-cache");
   http_reply_header(request, "X-Accel-Buffering", "no");
   http_reply_header(request, "Telltale-Log", f->log_uuid);
+  c->opening = true;
   c->stream =
       http_stream_open(request, 200, "text/event-stream", &stream_events, c);
+  c->opening = false;
   if (!c->stream || c->gone) { /* HEAD, or it went away at once */
     tti_filter_free(filter);
     client_free(c);
