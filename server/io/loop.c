@@ -1,0 +1,180 @@
+#include "server/io/loop.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct loop {
+  uv_loop_t uv;
+  uv_async_t wake;
+  /* Posted tasks, newest first. */
+  _Atomic(loop_task *) posted;
+  pthread_t thread;
+  unsigned index;
+  bool started;
+  loop_task stop;
+};
+
+static _Thread_local loop *current;
+
+/* Runs what was posted, oldest first; false when there was nothing. */
+static bool run_posted(loop *l) {
+  /* Acquire pairs with the release in loop_post: what the poster wrote before
+   * is seen by the task. */
+  loop_task *newest =
+      atomic_exchange_explicit(&l->posted, NULL, memory_order_acquire);
+  if (!newest)
+    return false;
+  loop_task *oldest = NULL;
+  while (newest) {
+    loop_task *next = newest->next;
+    newest->next = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  while (oldest) {
+    loop_task *next = oldest->next; /* the task may free itself */
+    oldest->run(oldest);
+    oldest = next;
+  }
+  return true;
+}
+
+static void on_wake(uv_async_t *wake) {
+  run_posted(wake->data);
+}
+
+tt_error loop_new(unsigned index, loop **out_loop) {
+  loop *l = calloc(1, sizeof(*l));
+  if (!l)
+    return TT_ENOMEM;
+  l->index = index;
+  if (uv_loop_init(&l->uv) != 0) {
+    free(l);
+    return TT_EIO;
+  }
+  l->uv.data = l;
+  if (uv_async_init(&l->uv, &l->wake, on_wake) != 0) {
+    uv_loop_close(&l->uv);
+    free(l);
+    return TT_EIO;
+  }
+  l->wake.data = l;
+  *out_loop = l;
+  return TT_OK;
+}
+
+static void *run(void *argument) {
+  loop *l = argument;
+  current = l;
+  do {
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+  } while (run_posted(l));
+  current = NULL;
+  return NULL;
+}
+
+tt_error loop_start(loop *l) {
+  assert(!l->started);
+  sigset_t all, before;
+  sigfillset(&all);
+  /* The new thread inherits the mask. */
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failed = pthread_create(&l->thread, NULL, run, l);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failed)
+    return TT_EIO;
+  l->started = true;
+  return TT_OK;
+}
+
+/* Unreferenced, not closed: tasks still run while other handles live, and a
+ * late loop_post from another thread stays harmless until loop_free. */
+static void on_stop(loop_task *task) {
+  loop *l = (loop *)((char *)task - offsetof(loop, stop));
+  uv_unref((uv_handle_t *)&l->wake);
+}
+
+void loop_stop(loop *l) {
+  if (!l || !l->started)
+    return;
+  l->stop.run = on_stop;
+  loop_post(l, &l->stop);
+  pthread_join(l->thread, NULL);
+  l->started = false;
+}
+
+void loop_free(loop *l) {
+  if (!l)
+    return;
+  assert(!l->started);
+  uv_close((uv_handle_t *)&l->wake, NULL);
+  uv_run(&l->uv, UV_RUN_DEFAULT);
+  int busy = uv_loop_close(&l->uv);
+  assert(busy == 0);
+  (void)busy;
+  free(l);
+}
+
+unsigned loop_index(const loop *l) {
+  return l->index;
+}
+
+uv_loop_t *loop_uv(loop *l) {
+  return &l->uv;
+}
+
+void loop_post(loop *l, loop_task *task) {
+  loop_task *head = atomic_load_explicit(&l->posted, memory_order_relaxed);
+  do {
+    task->next = head;
+    /* Release publishes the task and all that its poster wrote before. */
+  } while (!atomic_compare_exchange_weak_explicit(
+      &l->posted, &head, task, memory_order_release, memory_order_relaxed));
+  /* Whoever found the list empty wakes; the others ride along, since the loop
+   * takes all at once after the wake. */
+  if (!head)
+    uv_async_send(&l->wake);
+}
+
+uint64_t loop_now_ms(loop *l) {
+  return uv_now(&l->uv);
+}
+
+static void on_timer(uv_timer_t *uv) {
+  loop_timer *timer = uv->data;
+  timer->fire(timer);
+}
+
+static void on_timer_closed(uv_handle_t *uv) {
+  loop_timer *timer = uv->data;
+  if (timer->closed)
+    timer->closed(timer);
+}
+
+void loop_timer_init(loop *l, loop_timer *timer,
+                     void (*fire)(loop_timer *timer)) {
+  uv_timer_init(&l->uv, &timer->uv);
+  timer->uv.data = timer;
+  timer->fire = fire;
+  timer->closed = NULL;
+}
+
+void loop_timer_start(loop_timer *timer, uint64_t after_ms, uint64_t every_ms) {
+  uv_timer_start(&timer->uv, on_timer, after_ms, every_ms);
+}
+
+void loop_timer_stop(loop_timer *timer) {
+  uv_timer_stop(&timer->uv);
+}
+
+void loop_timer_close(loop_timer *timer, void (*closed)(loop_timer *timer)) {
+  timer->closed = closed;
+  uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+}
+
+loop *loop_current(void) {
+  return current;
+}
