@@ -27,7 +27,7 @@ char *tti_buf_reserve(tti_buf *buf, size_t more) {
     buf->error = TT_ETOOBIG;
     return NULL;
   }
-  size_t cap = buf->cap ? buf->cap : 64;
+  size_t cap = buf->cap ? buf->cap : buf->max < 64 ? buf->max : 64;
   while (cap - buf->len < more)
     cap = cap > buf->max / 2 ? buf->max : cap * 2;
   char *data = realloc(buf->data, cap);

@@ -3,7 +3,8 @@
 #include "lib/json/bytes.h"
 
 /* Marks a failure; NULL, so that a walker can return what it returns. */
-static const char *fail(tti_json_scan *s, const char *at, const char *reason) {
+static const char *malformed(tti_json_scan *s, const char *at,
+                             const char *reason) {
   s->error = (tti_json_error){(size_t)(at - s->begin), reason, -1};
   return NULL;
 }
@@ -37,7 +38,7 @@ static bool is_hex(char c) {
 static const char *skip_escape(tti_json_scan *s, const char *p) {
   s->escaped = true;
   if (s->end - p < 2)
-    return fail(s, s->end, ends_early);
+    return malformed(s, s->end, ends_early);
   switch (p[1]) {
   case '"':
   case '\\':
@@ -51,13 +52,13 @@ static const char *skip_escape(tti_json_scan *s, const char *p) {
   case 'u':
     for (int i = 2; i < 6; i++) {
       if (p + i == s->end)
-        return fail(s, s->end, ends_early);
+        return malformed(s, s->end, ends_early);
       if (!is_hex(p[i]))
-        return fail(s, p, "\\u wants four hexadecimal digits");
+        return malformed(s, p, "\\u wants four hexadecimal digits");
     }
     return p + 6;
   default:
-    return fail(s, p, "an escape that JSON does not have");
+    return malformed(s, p, "an escape that JSON does not have");
   }
 }
 
@@ -66,11 +67,11 @@ static const char *skip_special(tti_json_scan *s, const char *p) {
   if (*p == '\\')
     return skip_escape(s, p);
   if ((unsigned char)*p < 0x20)
-    return fail(s, p, "a control character in a string must be escaped");
+    return malformed(s, p, "a control character in a string must be escaped");
   do {
     size_t len = tti_json_utf8(p, s->end);
     if (len == 0)
-      return fail(s, p, "not valid UTF-8");
+      return malformed(s, p, "not valid UTF-8");
     p += len;
   } while (p < s->end && (unsigned char)*p >= 0x80);
   return p;
@@ -81,7 +82,7 @@ static inline const char *skip_string(tti_json_scan *s, const char *p) {
   for (;;) {
     p = tti_json_plain(p, s->end);
     if (p == s->end)
-      return fail(s, p, ends_early);
+      return malformed(s, p, ends_early);
     if (__builtin_expect(*p == '"', 1))
       return p + 1;
     p = skip_special(s, p);
@@ -96,9 +97,9 @@ static inline bool is_digit(char c) {
 
 static inline const char *skip_digits(tti_json_scan *s, const char *p) {
   if (p == s->end)
-    return fail(s, p, ends_early);
+    return malformed(s, p, ends_early);
   if (!is_digit(*p))
-    return fail(s, p, "a digit is missing in a number");
+    return malformed(s, p, "a digit is missing in a number");
   do {
     p++;
   } while (p < s->end && is_digit(*p));
@@ -114,7 +115,7 @@ static inline const char *skip_number(tti_json_scan *s, const char *p) {
   if (!p)
     return NULL;
   if (*first == '0' && p - first > 1)
-    return fail(s, first, "a number must not begin with 0");
+    return malformed(s, first, "a number must not begin with 0");
   if (p < s->end && *p == '.') {
     p = skip_digits(s, p + 1);
     if (!p)
@@ -133,12 +134,12 @@ static const char *skip_word(tti_json_scan *s, const char *p, const char *word,
                              size_t len) {
   if ((size_t)(s->end - p) >= len && memcmp(p, word, len) == 0)
     return p + len;
-  return fail(s, p, "not a JSON value");
+  return malformed(s, p, "not a JSON value");
 }
 
 static inline const char *skip_scalar(tti_json_scan *s, const char *p) {
   if (p == s->end)
-    return fail(s, p, ends_early);
+    return malformed(s, p, ends_early);
   switch (*p) {
   case '"':
     return skip_string(s, p + 1);
@@ -151,24 +152,24 @@ static inline const char *skip_scalar(tti_json_scan *s, const char *p) {
   default:
     if (*p == '-' || is_digit(*p))
       return skip_number(s, p);
-    return fail(s, p, "not a JSON value");
+    return malformed(s, p, "not a JSON value");
   }
 }
 
 /* A key and its colon; answers the place where the value begins. */
 static inline const char *skip_key(tti_json_scan *s, const char *p) {
   if (p == s->end)
-    return fail(s, p, ends_early);
+    return malformed(s, p, ends_early);
   if (*p != '"')
-    return fail(s, p, "a key in double quotes is missing");
+    return malformed(s, p, "a key in double quotes is missing");
   p = skip_string(s, p + 1);
   if (!p)
     return NULL;
   p = skip_space(s, p);
   if (p == s->end)
-    return fail(s, p, ends_early);
+    return malformed(s, p, ends_early);
   if (*p != ':')
-    return fail(s, p, "a colon is missing after a key");
+    return malformed(s, p, "a colon is missing after a key");
   return skip_space(s, p + 1);
 }
 
@@ -182,7 +183,7 @@ static const char *skip_value(tti_json_scan *s, const char *p) {
     if (p < s->end && (*p == '{' || *p == '[')) {
       char closer = *p == '{' ? '}' : ']';
       if (depth == s->max_depth)
-        return fail(s, p, "nested deeper than 128");
+        return malformed(s, p, "nested deeper than 128");
       closers[++depth] = closer;
       p = skip_space(s, p + 1);
       if (p == s->end || *p != closer) {
@@ -203,11 +204,11 @@ static const char *skip_value(tti_json_scan *s, const char *p) {
         return p;
       p = skip_space(s, p);
       if (p == s->end)
-        return fail(s, p, ends_early);
+        return malformed(s, p, ends_early);
       if (*p == ',')
         break;
       if (*p != closers[depth])
-        return fail(s, p, "a comma or a closing bracket is missing");
+        return malformed(s, p, "a comma or a closing bracket is missing");
       p++;
       depth--;
     }
@@ -281,7 +282,7 @@ bool tti_json_scan_end(tti_json_scan *s) {
   s->at = skip_space(s, s->at);
   if (s->at == s->end)
     return true;
-  fail(s, s->at, "bytes follow the value");
+  malformed(s, s->at, "bytes follow the value");
   return false;
 }
 
@@ -290,11 +291,11 @@ static bool open_container(tti_json_scan *s, char opener, const char *reason) {
     return false;
   const char *p = skip_space(s, s->at);
   if (p == s->end)
-    fail(s, p, ends_early);
+    malformed(s, p, ends_early);
   else if (*p != opener)
-    fail(s, p, reason);
+    malformed(s, p, reason);
   else if (s->depth == s->max_depth)
-    fail(s, p, "nested deeper than 128");
+    malformed(s, p, "nested deeper than 128");
   if (tti_json_scan_failed(s))
     return false;
   s->at = p + 1;
@@ -311,7 +312,7 @@ static bool next_in_container(tti_json_scan *s, char closer) {
   bool fresh = s->fresh;
   s->fresh = false;
   if (p == s->end) {
-    fail(s, p, ends_early);
+    malformed(s, p, ends_early);
     return false;
   }
   if (*p == closer) {
@@ -320,7 +321,7 @@ static bool next_in_container(tti_json_scan *s, char closer) {
     return false;
   }
   if (!fresh && *p != ',') {
-    fail(s, p, "a comma or a closing bracket is missing");
+    malformed(s, p, "a comma or a closing bracket is missing");
     return false;
   }
   s->at = skip_space(s, fresh ? p : p + 1);
@@ -354,10 +355,10 @@ static const char *read_key(tti_json_scan *s, const char *p,
       return skip_space(s, p + 1);
   }
   if (p == s->end)
-    return fail(s, p, ends_early);
-  return fail(s, p,
-              p == begin ? "a key in double quotes is missing"
-                         : "a colon is missing after a key");
+    return malformed(s, p, ends_early);
+  return malformed(s, p,
+                   p == begin ? "a key in double quotes is missing"
+                              : "a colon is missing after a key");
 }
 
 bool tti_json_scan_member(tti_json_scan *s, tti_json_value *out_key) {
@@ -412,7 +413,7 @@ static inline const char *read_member(tti_json_scan *s, const char *p,
   if (i < 0)
     return skip_value(s, p);
   if (out_values[i].type != TTI_JSON_NONE) {
-    fail(s, begin, "a key is given twice");
+    malformed(s, begin, "a key is given twice");
     s->error.name = i;
     return NULL;
   }
