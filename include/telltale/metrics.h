@@ -10,65 +10,67 @@
 extern "C" {
 #endif
 
-/* Every instrument: identifier, kind, name, unit, labels (comma separated, at
- * most two), help. The only place an instrument is declared: backends, help
- * and docs are made from it. New ones are added at the end, so that a backend
- * built against an older table ignores what it does not know. Counters are
- * shown as telltale_<name>_total, gauges as telltale_<name>. */
+/* Every instrument: identifier, kind, name, unit, the names of its labels (NULL
+ * where there is none), help. The only place an instrument is declared:
+ * backends, help and docs are made from it. New ones are added at the end, so
+ * that a backend built against an older table ignores what it does not know.
+ * Prometheus shows counters as telltale_<name>_total and gauges as
+ * telltale_<name>, with the unit, if any, after the name. */
 #define TELLTALE_METRIC_MAP(X)                                                 \
-  X(TT_METRIC_EVENTS_RECEIVED, COUNTER, "events_received", "", "",             \
+  X(TT_METRIC_EVENTS_RECEIVED, COUNTER, "events_received", "", NULL, NULL,     \
     "Events that arrived at the server and could be counted")                  \
-  X(TT_METRIC_EVENTS_STORED, COUNTER, "events_stored", "", "",                 \
+  X(TT_METRIC_EVENTS_STORED, COUNTER, "events_stored", "", NULL, NULL,         \
     "Events made as durable as promised")                                      \
-  X(TT_METRIC_EVENTS_REJECTED, COUNTER, "events_rejected", "", "reason",       \
+  X(TT_METRIC_EVENTS_REJECTED, COUNTER, "events_rejected", "", "reason", NULL, \
     "Events refused, by reason")                                               \
-  X(TT_METRIC_EVENTS_LOST, COUNTER, "events_lost", "", "reason",               \
+  X(TT_METRIC_EVENTS_LOST, COUNTER, "events_lost", "", "reason", NULL,         \
     "Events accepted and then lost, by reason; 0 by promise under sync")       \
-  X(TT_METRIC_EVENTS_IN_FLIGHT, GAUGE, "events_in_flight", "", "",             \
+  X(TT_METRIC_EVENTS_IN_FLIGHT, GAUGE, "events_in_flight", "", NULL, NULL,     \
     "received - stored - rejected - lost")                                     \
-  X(TT_METRIC_EMITTER_DROPPED, COUNTER, "emitter_dropped", "", "reason",       \
+  X(TT_METRIC_EMITTER_DROPPED, COUNTER, "emitter_dropped", "", "reason", NULL, \
     "Events that emitters told us they had to drop, by reason")                \
-  X(TT_METRIC_HTTP_REQUESTS, COUNTER, "http_requests", "", "route,status",     \
+  X(TT_METRIC_HTTP_REQUESTS, COUNTER, "http_requests", "", "route", "status",  \
     "Requests answered, by route and status class")                            \
-  X(TT_METRIC_HTTP_CONNECTIONS, GAUGE, "http_connections", "", "",             \
+  X(TT_METRIC_HTTP_CONNECTIONS, GAUGE, "http_connections", "", NULL, NULL,     \
     "Open client connections")                                                 \
-  X(TT_METRIC_HTTP_BODY_BYTES, GAUGE, "http_body", "bytes", "",                \
+  X(TT_METRIC_HTTP_BODY_BYTES, GAUGE, "http_body", "bytes", NULL, NULL,        \
     "Bytes of request bodies and waiting requests held now")                   \
-  X(TT_METRIC_SSE_SUBSCRIBERS, GAUGE, "sse_subscribers", "", "",               \
+  X(TT_METRIC_SSE_SUBSCRIBERS, GAUGE, "sse_subscribers", "", NULL, NULL,       \
     "Open event streams")                                                      \
-  X(TT_METRIC_SSE_DELIVERED, COUNTER, "sse_delivered", "", "",                 \
+  X(TT_METRIC_SSE_DELIVERED, COUNTER, "sse_delivered", "", NULL, NULL,         \
     "Events written to subscribers")                                           \
-  X(TT_METRIC_SSE_DROPPED, COUNTER, "sse_dropped", "", "",                     \
+  X(TT_METRIC_SSE_DROPPED, COUNTER, "sse_dropped", "", NULL, NULL,             \
     "Events that subscribers were told they missed")                           \
-  X(TT_METRIC_SSE_CATCHUPS, COUNTER, "sse_catchups", "", "",                   \
+  X(TT_METRIC_SSE_CATCHUPS, COUNTER, "sse_catchups", "", NULL, NULL,           \
     "Times a subscriber fell back to reading the store")                       \
-  X(TT_METRIC_STORE_GROUPS, COUNTER, "store_groups", "", "",                   \
+  X(TT_METRIC_STORE_GROUPS, COUNTER, "store_groups", "", NULL, NULL,           \
     "Batch transactions committed")                                            \
-  X(TT_METRIC_STORE_ERRORS, COUNTER, "store_errors", "", "stage",              \
+  X(TT_METRIC_STORE_ERRORS, COUNTER, "store_errors", "", "stage", NULL,        \
     "Store operations that failed, by stage")                                  \
-  X(TT_METRIC_STORE_QUEUE, GAUGE, "store_queue", "", "",                       \
+  X(TT_METRIC_STORE_QUEUE, GAUGE, "store_queue", "", NULL, NULL,               \
     "Mutations waiting for the store's writer")                                \
-  X(TT_METRIC_STORE_WAL_BYTES, GAUGE, "store_wal", "bytes", "",                \
+  X(TT_METRIC_STORE_WAL_BYTES, GAUGE, "store_wal", "bytes", NULL, NULL,        \
     "Size of the write-ahead log")                                             \
-  X(TT_METRIC_STORE_BYTES, GAUGE, "store", "bytes", "",                        \
+  X(TT_METRIC_STORE_BYTES, GAUGE, "store", "bytes", NULL, NULL,                \
     "Bytes of the store in use")                                               \
-  X(TT_METRIC_STORE_HEAD, GAUGE, "store_head", "", "",                         \
+  X(TT_METRIC_STORE_HEAD, GAUGE, "store_head", "", NULL, NULL,                 \
     "Sequence number of the last stored event")                                \
-  X(TT_METRIC_STORE_OLDEST, GAUGE, "store_oldest", "", "",                     \
+  X(TT_METRIC_STORE_OLDEST, GAUGE, "store_oldest", "", NULL, NULL,             \
     "Sequence number of the oldest stored event")                              \
-  X(TT_METRIC_RING_ENTRIES, GAUGE, "ring_entries", "", "",                     \
+  X(TT_METRIC_RING_ENTRIES, GAUGE, "ring_entries", "", NULL, NULL,             \
     "Envelopes in the ring")                                                   \
-  X(TT_METRIC_RING_BYTES, GAUGE, "ring", "bytes", "",                          \
+  X(TT_METRIC_RING_BYTES, GAUGE, "ring", "bytes", NULL, NULL,                  \
     "Bytes held by the ring")                                                  \
-  X(TT_METRIC_RING_PINNED_BYTES, GAUGE, "ring_pinned", "bytes", "",            \
+  X(TT_METRIC_RING_PINNED_BYTES, GAUGE, "ring_pinned", "bytes", NULL, NULL,    \
     "Bytes of evicted chunks that readers still hold")                         \
-  X(TT_METRIC_RETENTION_DELETED, COUNTER, "retention_deleted", "", "",         \
+  X(TT_METRIC_RETENTION_DELETED, COUNTER, "retention_deleted", "", NULL, NULL, \
     "Events removed by retention")                                             \
   X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
-    "metric", "Label sets folded into \"other\" at the cardinality limit")
+    "metric", NULL,                                                            \
+    "Label sets folded into \"other\" at the cardinality limit")
 
 typedef enum tt_metric {
-#define X(id, kind, name, unit, labels, help) id,
+#define X(id, kind, name, unit, label_a, label_b, help) id,
   TELLTALE_METRIC_MAP(X)
 #undef X
       TT_METRIC_COUNT
