@@ -1,0 +1,437 @@
+#include "server/relay/relay_state.h"
+
+#include "lib/event/parse.h"
+#include "server/io/clock.h"
+
+#include <openssl/sha.h>
+#include <stdlib.h>
+
+/* The way of one ingest request:
+ *
+ *   loop: take a publish object, parse ──(body > 64 KiB)──► pool thread: parse
+ *   loop: bus_submit ◄──────────────────────────────────────┘
+ *   any:  done() pushes onto the lane; the first one wakes the loop
+ *   loop: answers all that is there, gives the objects back
+ *
+ * A publish object keeps its buffers, so a small POST allocates nothing here
+ * once the lane is warm. */
+struct ingest {
+  bus_publish publish;
+  ingest *next; /* in lane->idle or lane->completed */
+  relay_lane *lane;
+  http_request *request;
+  bool is_batch;
+  bool is_ndjson;
+  bool keyed;
+  relay_inflight_entry inflight;
+  char scope[96];
+  uv_work_t work;
+  tti_slice body;
+  tt_error parsed;
+  tti_parse_error parse_error;
+};
+
+enum {
+  OFF_LOOP_BYTES = 64 * 1024, /* larger bodies are scanned by a pool thread */
+  IDLE_MAX = 256,             /* objects a lane keeps */
+  IDLE_BYTES = 16 * 1024,     /* buffer that an idle object may keep */
+  RECORD_OVERHEAD = 128,      /* bytes of a record beyond its JSON, at most */
+  KEY_MAX = 255
+};
+
+static ingest *ingest_of(bus_publish *publish) {
+  return (ingest *)((char *)publish - offsetof(ingest, publish));
+}
+
+static void done(bus_publish *publish);
+
+static ingest *take(relay_lane *lane, http_request *request, bool is_batch) {
+  const relay_options *o = &lane->relay->options;
+  ingest *i = lane->idle;
+  if (i) {
+    lane->idle = i->next;
+    lane->idle_count--;
+  } else {
+    if (!(i = calloc(1, sizeof(*i))))
+      return NULL;
+    i->lane = lane;
+    i->publish.done = done;
+    tti_batch_init(&i->publish.batch, 1, 1);
+  }
+  size_t max_count = is_batch ? o->max_batch : 1;
+  i->publish.batch.max_count = max_count;
+  i->publish.batch.bytes.max = (is_batch ? o->max_batch_body : o->max_body) +
+                               max_count * RECORD_OVERHEAD;
+  i->request = request;
+  i->is_batch = is_batch;
+  i->keyed = false;
+  return i;
+}
+
+static void give_back(ingest *i) {
+  relay_lane *lane = i->lane;
+  tti_batch *batch = &i->publish.batch;
+  if (lane->idle_count >= IDLE_MAX) {
+    tti_batch_fini(batch);
+    free(i);
+    return;
+  }
+  if (batch->bytes.cap > IDLE_BYTES || batch->capacity > 64) {
+    tti_batch_fini(batch);
+    tti_batch_init(batch, 1, 1);
+  }
+  tti_buf_clear(&batch->bytes);
+  batch->count = 0;
+  batch->truncated = 0;
+  i->publish.key = (store_key){0};
+  i->publish.reason[0] = '\0';
+  i->request = NULL;
+  i->next = lane->idle;
+  lane->idle = i;
+  lane->idle_count++;
+}
+
+void relay_lane_fini(relay_lane *lane) {
+  while (lane->idle) {
+    ingest *i = lane->idle;
+    lane->idle = i->next;
+    tti_batch_fini(&i->publish.batch);
+    free(i);
+  }
+}
+
+/* ---- The answer ---- */
+
+static char *put_text(char *at, const char *text) {
+  size_t len = strlen(text);
+  memcpy(at, text, len);
+  return at + len;
+}
+
+static char *put_u64(char *at, uint64_t value) {
+  char digits[20];
+  size_t n = 0;
+  do
+    digits[n++] = (char)('0' + value % 10);
+  while (value /= 10);
+  while (n)
+    *at++ = digits[--n];
+  return at;
+}
+
+static void answer_one(ingest *i) {
+  char body[64];
+  char *at = put_text(body, "{\"seq\":");
+  at = put_u64(at, i->publish.first_seq);
+  if (i->publish.batch.truncated)
+    at = put_text(at, ",\"truncated\":true");
+  *at++ = '}';
+  http_reply(i->request, 200, "application/json", body, (size_t)(at - body));
+}
+
+static void answer_batch(ingest *i) {
+  tti_buf body;
+  uint64_t count = i->publish.count;
+  /* 21 bytes a number; the count is the bus's word, bounded by the request. */
+  tti_buf_init(&body, 128 + 21 * i->lane->relay->options.max_batch);
+  tti_buf_append_text(&body, "{\"count\":");
+  tti_buf_append_u64(&body, count);
+  tti_buf_append_text(&body, ",\"seqs\":[");
+  for (uint64_t n = 0; n < count && !body.error; n++) {
+    if (n)
+      tti_buf_append_char(&body, ',');
+    tti_buf_append_u64(&body, i->publish.first_seq + n);
+  }
+  tti_buf_append_char(&body, ']');
+  if (i->publish.batch.truncated)
+    tti_buf_append_text(&body, ",\"truncated\":true");
+  tti_buf_append_char(&body, '}');
+  relay_reply_json(i->request, 200, &body);
+  tti_buf_fini(&body);
+}
+
+/* A retry later may succeed and stores nothing twice. */
+static void answer_later(http_request *request, const char *code,
+                         const char *why) {
+  http_reply_header(request, "Retry-After", "1");
+  http_reply_error(request, 503, code, "nothing was stored: %s; try again",
+                   why);
+}
+
+static void count_dropped(ingest *i) {
+  tti_slice header = http_request_header(i->request, "Telltale-Dropped");
+  uint64_t counts[RELAY_DROPPED_COUNT] = {0};
+  if (!header.ptr)
+    return;
+  relay_dropped_parse(header, counts);
+  for (size_t n = 0; n < RELAY_DROPPED_COUNT; n++)
+    relay_count(&i->lane->dropped[n], counts[n]);
+}
+
+/* The bus has spoken. On the loop. */
+static void finish(ingest *i) {
+  http_request *request = i->request;
+  relay *r = i->lane->relay;
+  if (i->keyed)
+    relay_inflight_remove(&r->inflight, &i->inflight);
+  http_reply_header(request, "Accept-Encoding", "gzip");
+  http_reply_header(request, "Telltale-Log", r->log_uuid);
+  switch (i->publish.verdict) {
+  case BUS_ACCEPTED:
+    count_dropped(i);
+    (i->is_batch ? answer_batch : answer_one)(i);
+    break;
+  case BUS_REPLAYED:
+    http_reply_header(request, "Idempotency-Replayed", "true");
+    (i->is_batch ? answer_batch : answer_one)(i);
+    break;
+  case BUS_MISMATCH:
+    http_reply_error(request, 422, "idempotency_mismatch",
+                     "this Idempotency-Key came before with another body; "
+                     "nothing was stored; use a new key for new events");
+    break;
+  case BUS_RETRY:
+    answer_later(request, "store_unavailable",
+                 i->publish.reason[0] ? i->publish.reason
+                                      : "the store cannot take it now");
+    break;
+  }
+  give_back(i);
+}
+
+static void count_rate(relay_lane *lane, uint64_t events) {
+  if (events)
+    relay_rate_add(&lane->relay->rate, server_monotonic_us(), events);
+}
+
+static uint64_t accepted(const ingest *i) {
+  return i->publish.verdict == BUS_ACCEPTED ? i->publish.count : 0;
+}
+
+static void answer_completed(relay_lane *lane) {
+  /* Acquire: what done() wrote before its release is there. */
+  ingest *newest =
+      atomic_exchange_explicit(&lane->completed, NULL, memory_order_acquire);
+  ingest *oldest = NULL;
+  uint64_t events = 0;
+  while (newest) {
+    ingest *next = newest->next;
+    newest->next = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  while (oldest) {
+    ingest *next = oldest->next;
+    events += accepted(oldest);
+    finish(oldest);
+    oldest = next;
+  }
+  count_rate(lane, events);
+}
+
+static void woken(loop_task *task) {
+  relay_lane *lane = (relay_lane *)((char *)task - offsetof(relay_lane, task));
+  /* Before the list is taken: who pushes after this posts again. Acquire and
+   * release pair with done(): whoever found it set has pushed already. */
+  atomic_exchange_explicit(&lane->posted, false, memory_order_acq_rel);
+  answer_completed(lane);
+}
+
+/* Any thread; most often the store's writer, once for each request of a group.
+ * One wake is under way at a time, so that a group costs about one. */
+static void done(bus_publish *publish) {
+  ingest *i = ingest_of(publish);
+  relay_lane *lane = i->lane;
+  ingest *head = atomic_load_explicit(&lane->completed, memory_order_relaxed);
+  do {
+    i->next = head;
+    /* Release: the verdict is seen by whoever takes the list. */
+  } while (!atomic_compare_exchange_weak_explicit(
+      &lane->completed, &head, i, memory_order_release, memory_order_relaxed));
+  /* A bus that answers at once does so inside bus_submit, on the loop, which
+   * looks at the list when that returns. */
+  if (loop_current() == lane->loop && lane->submitting)
+    return;
+  if (!atomic_exchange_explicit(&lane->posted, true, memory_order_acq_rel))
+    loop_post(lane->loop, &lane->task);
+}
+
+void relay_lane_init(relay_lane *lane, relay *r, loop *l) {
+  lane->relay = r;
+  lane->loop = l;
+  lane->task.run = woken;
+  atomic_init(&lane->completed, NULL);
+  atomic_init(&lane->posted, false);
+}
+
+/* ---- The request ---- */
+
+static bool is_ndjson(const http_request *request) {
+  tti_slice type = http_request_header(request, "Content-Type");
+  const char *end = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+  if (end)
+    type.len = (size_t)(end - type.ptr);
+  type = tti_slice_trim(type);
+  return tti_slice_eq_nocase(type, TTI_SLICE("application/x-ndjson")) ||
+         tti_slice_eq_nocase(type, TTI_SLICE("application/ndjson"));
+}
+
+/* On the loop or a pool thread: touches nothing of the request but the bytes of
+ * its body. */
+static void parse(ingest *i) {
+  tti_slice body = i->body;
+  tti_parse_options options = {.now_us = server_wall_us()};
+  tti_batch *batch = &i->publish.batch;
+  i->parse_error = (tti_parse_error){0};
+  if (!i->is_batch)
+    i->parsed = tti_parse_relay(body, &options, batch, &i->parse_error);
+  else if (i->is_ndjson)
+    i->parsed = tti_parse_relay_ndjson(body, &options, batch, &i->parse_error);
+  else
+    i->parsed = tti_parse_relay_array(body, &options, batch, &i->parse_error);
+  if (i->keyed)
+    SHA256((const unsigned char *)(body.len ? body.ptr : ""), body.len,
+           i->publish.key.body_sha256);
+}
+
+/* The events that were seen before the one that was refused count with it. */
+static void refuse(ingest *i) {
+  relay_lane *lane = i->lane;
+  const tti_parse_error *e = &i->parse_error;
+  size_t seen = i->is_batch ? e->index + 1 : 1;
+  relay_reject reason =
+      i->parsed == TT_ETOOBIG ? RELAY_REJECT_TOO_LARGE : RELAY_REJECT_INVALID;
+  if (i->parsed == TT_ENOMEM)
+    reason = RELAY_REJECT_UNAVAILABLE;
+  relay_count(&lane->refused[reason], seen);
+  if (i->parsed == TT_ENOMEM) {
+    answer_later(i->request, "out_of_memory", "out of memory");
+  } else if (i->parsed == TT_ETOOBIG) {
+    http_reply_error(i->request, 413, "batch_too_large",
+                     "nothing was stored: a batch holds at most %zu events and "
+                     "%zu bytes; send it in parts",
+                     lane->relay->options.max_batch,
+                     lane->relay->options.max_batch_body);
+  } else if (i->is_batch) {
+    http_reply_error(i->request, 400, "invalid_event",
+                     "event %zu: %s (at byte %zu); nothing was stored",
+                     e->index, e->reason, e->offset);
+  } else {
+    http_reply_error(i->request, 400, "invalid_event", "%s (at byte %zu)",
+                     e->reason, e->offset);
+  }
+  give_back(i);
+}
+
+static void submit(ingest *i) {
+  relay *r = i->lane->relay;
+  bus_publish *p = &i->publish;
+  if (i->parsed != TT_OK) {
+    refuse(i);
+    return;
+  }
+  size_t events = p->batch.count;
+  if (events == 0) { /* an empty batch */
+    p->first_seq = p->count = 0;
+    p->verdict = BUS_ACCEPTED;
+    i->keyed = false;
+    finish(i);
+    return;
+  }
+  if (i->keyed && !relay_inflight_add(&r->inflight, p->key.scope, p->key.key,
+                                      &i->inflight)) {
+    relay_count(&i->lane->refused[RELAY_REJECT_IN_FLIGHT], events);
+    http_reply_header(i->request, "Retry-After", "1");
+    http_reply_error(i->request, 409, "idempotency_in_flight",
+                     "the first request with this Idempotency-Key is still in "
+                     "progress; try again");
+    give_back(i);
+    return;
+  }
+  relay_lane *lane = i->lane;
+  lane->submitting = true;
+  tt_error error = bus_submit(r->options.bus, p);
+  lane->submitting = false;
+  if (error == TT_OK) { /* done() may have run already: hands off */
+    if (atomic_load_explicit(&lane->completed, memory_order_relaxed))
+      answer_completed(lane);
+    return;
+  }
+  if (i->keyed)
+    relay_inflight_remove(&r->inflight, &i->inflight);
+  answer_later(i->request, "overloaded", "the queue of the log is full");
+  give_back(i);
+}
+
+static void work_parse(uv_work_t *work) {
+  parse(work->data);
+}
+
+static void work_done(uv_work_t *work, int status) {
+  ingest *i = work->data;
+  if (status != 0) { /* cancelled: it never ran */
+    i->parsed = TT_ENOMEM;
+    i->parse_error.index = 0;
+  }
+  submit(i);
+}
+
+/* Printable ASCII, as a header field value may hold it. */
+static bool is_key(tti_slice key) {
+  for (size_t n = 0; n < key.len; n++)
+    if (key.ptr[n] < ' ' || key.ptr[n] > '~')
+      return false;
+  return key.len > 0 && key.len <= KEY_MAX;
+}
+
+/* The key's text stays in the request, which lives until it is answered. */
+static bool read_key(ingest *i, const char *route) {
+  tti_slice key = http_request_header(i->request, "Idempotency-Key");
+  if (!key.ptr)
+    return true;
+  if (!is_key(key) ||
+      http_request_header_count(i->request, "Idempotency-Key") > 1) {
+    http_reply_error(i->request, 400, "invalid_idempotency_key",
+                     "Idempotency-Key must be given once and be 1 to %d "
+                     "printable ASCII characters",
+                     KEY_MAX);
+    return false;
+  }
+  int len = snprintf(i->scope, sizeof(i->scope), "%s %s",
+                     auth_subject(i->request), route);
+  i->publish.key.scope = (tti_slice){i->scope, (size_t)len};
+  i->publish.key.key = key;
+  i->keyed = true;
+  return true;
+}
+
+static void serve(relay *r, http_request *request, bool is_batch) {
+  relay_lane *lane = relay_lane_of(r, request);
+  ingest *i = take(lane, request, is_batch);
+  if (!i) {
+    answer_later(request, "out_of_memory", "out of memory");
+    return;
+  }
+  if (!read_key(i, is_batch ? "events_batch" : "events")) {
+    give_back(i);
+    return;
+  }
+  i->body = http_request_body(request);
+  i->is_ndjson = is_batch && is_ndjson(request);
+  if (i->body.len > OFF_LOOP_BYTES) {
+    i->work.data = i;
+    if (uv_queue_work(loop_uv(lane->loop), &i->work, work_parse, work_done) ==
+        0)
+      return;
+  }
+  parse(i);
+  submit(i);
+}
+
+void relay_serve_event(http_request *request, void *context) {
+  serve(context, request, false);
+}
+
+void relay_serve_batch(http_request *request, void *context) {
+  serve(context, request, true);
+}

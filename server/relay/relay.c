@@ -1,0 +1,182 @@
+#include "server/relay/relay_state.h"
+
+#include "server/io/clock.h"
+#include "web/web.h"
+
+#include <stdlib.h>
+
+/* ---- Routes that other parts answer ---- */
+
+static void serve_stream(http_request *request, void *context) {
+  relay *r = context;
+  const feed_scope scope = {.kinds = STORE_KIND_BIT(TTI_KIND_RELAY) |
+                                     STORE_KIND_BIT(TTI_KIND_SESSION) |
+                                     STORE_KIND_BIT(TTI_KIND_PUBLISHED),
+                            .log_by_channel = true,
+                            .view = TTI_VIEW_RELAY};
+  feed_serve(r->options.feed, request, &scope);
+}
+
+static void serve_list(http_request *request, void *context) {
+  history_list(((relay *)context)->options.history, request);
+}
+
+static void serve_recent(http_request *request, void *context) {
+  history_recent(((relay *)context)->options.history, request);
+}
+
+static void token_create(http_request *request, void *context) {
+  auth_serve_token_create(request, ((relay *)context)->options.auth);
+}
+
+static void token_list(http_request *request, void *context) {
+  auth_serve_token_list(request, ((relay *)context)->options.auth);
+}
+
+static void token_revoke(http_request *request, void *context) {
+  auth_serve_token_revoke(request, ((relay *)context)->options.auth);
+}
+
+static void serve_file(http_request *request, void *context) {
+  const http_file *file = context;
+  http_reply_header(request, "Content-Security-Policy",
+                    WEB_CONTENT_SECURITY_POLICY);
+  http_reply_header(request, "Cache-Control", "no-cache");
+  http_reply_header(request, "X-Frame-Options", "DENY");
+  http_reply_header(request, "X-Content-Type-Options", "nosniff");
+  http_reply_header(request, "Referrer-Policy", "no-referrer");
+  http_reply(request, 200, file->content_type, file->data, file->len);
+}
+
+/* ---- The table ---- */
+
+enum { TOKEN_BODY = 4096 };
+
+static void add_route(relay *r, http_route route) {
+  if (r->route_count < sizeof(r->routes) / sizeof(r->routes[0]))
+    r->routes[r->route_count++] = route;
+}
+
+static void make_routes(relay *r) {
+  const relay_options *o = &r->options;
+  const struct {
+    unsigned methods;
+    const char *pattern, *name;
+    http_handler handler;
+    unsigned scope;
+    size_t max_body;
+    bool overlaps;
+  } table[] = {
+      {HTTP_POST_, "/events", "events", relay_serve_event, AUTH_INGEST,
+       o->max_body, true},
+      {HTTP_POST_, "/events/batch", "events_batch", relay_serve_batch,
+       AUTH_INGEST, o->max_batch_body, true},
+      {HTTP_GET_, "/events", "events_list", serve_list, AUTH_READ, 0, false},
+      {HTTP_GET_, "/events/stream", "events_stream", serve_stream, AUTH_READ, 0,
+       false},
+      {HTTP_GET_, "/events/recent", "events_recent", serve_recent, AUTH_READ, 0,
+       false},
+      {HTTP_GET_, "/events/stats", "events_stats", relay_serve_stats, AUTH_READ,
+       0, false},
+      {HTTP_GET_, "/events/rate", "events_rate", relay_serve_rate, AUTH_READ, 0,
+       false},
+      {HTTP_GET_, "/events/channels", "events_channels", relay_serve_channels,
+       AUTH_READ, 0, false},
+      {HTTP_GET_, "/healthz", "healthz", relay_serve_healthz, AUTH_NONE, 0,
+       false},
+      {HTTP_GET_, "/readyz", "readyz", relay_serve_readyz, AUTH_NONE, 0, false},
+      {HTTP_GET_, "/metrics", "metrics", relay_serve_metrics, AUTH_READ, 0,
+       false},
+      {HTTP_GET_, "/api/v1/status", "status", relay_serve_status, AUTH_READ, 0,
+       false},
+      {HTTP_POST_, "/api/v1/tokens", "token_create", token_create, AUTH_ADMIN,
+       TOKEN_BODY, false},
+      {HTTP_GET_, "/api/v1/tokens", "token_list", token_list, AUTH_ADMIN, 0,
+       false},
+      {HTTP_DELETE_, "/api/v1/tokens/{id}", "token_revoke", token_revoke,
+       AUTH_ADMIN, TOKEN_BODY, false},
+  };
+  for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+    add_route(r, (http_route){.methods = table[i].methods,
+                              .pattern = table[i].pattern,
+                              .name = table[i].name,
+                              .handler = table[i].handler,
+                              .context = r,
+                              .max_body_bytes = table[i].max_body,
+                              .overlaps = table[i].overlaps,
+                              .scope = table[i].scope});
+  for (size_t i = 0; i < web_file_count; i++)
+    add_route(r, (http_route){.methods = HTTP_GET_,
+                              .pattern = web_files[i].path,
+                              .name = "page",
+                              .handler = serve_file,
+                              .context = (void *)&web_files[i],
+                              .scope = AUTH_NONE});
+}
+
+const http_route *relay_routes(const relay *r, size_t *out_count) {
+  *out_count = r->route_count;
+  return r->routes;
+}
+
+void relay_answered(const http_route *route, int status, void *context) {
+  relay *r = context;
+  loop *l = loop_current();
+  /* As numbers: a route that is not of this table is compared too. */
+  uintptr_t at = (uintptr_t)route, first = (uintptr_t)r->routes;
+  size_t index = RELAY_ROUTES_MAX - 1;
+  if (at >= first && (at - first) / sizeof(*route) < r->route_count)
+    index = (at - first) / sizeof(*route);
+  size_t class = (size_t)status / 100;
+  if (l && class < RELAY_STATUS_CLASSES)
+    relay_count(&r->lanes[loop_index(l)].answered[index][class], 1);
+}
+
+/* ---- Life ---- */
+
+tt_error relay_new(const relay_options *options, relay **out_relay) {
+  store_status status;
+  relay *r = calloc(1, sizeof(*r));
+  if (!r)
+    return TT_ENOMEM;
+  r->options = *options;
+  r->started_us = server_monotonic_us();
+  atomic_init(&r->draining, false);
+  relay_inflight_init(&r->inflight);
+  relay_rate_init(&r->rate);
+  store_status_get(options->store, &status);
+  memcpy(r->log_uuid, status.log_uuid, sizeof(r->log_uuid));
+  r->lanes = calloc(options->loop_count, sizeof(*r->lanes));
+  if (!r->lanes || relay_scrape_new(r) != TT_OK) {
+    relay_free(r);
+    return TT_ENOMEM;
+  }
+  for (size_t i = 0; i < options->loop_count; i++)
+    relay_lane_init(&r->lanes[i], r, options->loops[i]);
+  make_routes(r);
+  *out_relay = r;
+  return TT_OK;
+}
+
+void relay_set_server(relay *r, const http_server *server, const char *url) {
+  r->server = server;
+  free(r->url);
+  r->url = strdup(url);
+}
+
+void relay_drain(relay *r) {
+  atomic_store_explicit(&r->draining, true, memory_order_relaxed);
+}
+
+void relay_free(relay *r) {
+  if (!r)
+    return;
+  for (size_t i = 0; r->lanes && i < r->options.loop_count; i++)
+    relay_lane_fini(&r->lanes[i]);
+  free(r->lanes);
+  relay_scrape_free(r);
+  relay_rate_fini(&r->rate);
+  relay_inflight_fini(&r->inflight);
+  free(r->url);
+  free(r);
+}

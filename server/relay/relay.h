@@ -1,0 +1,55 @@
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "server/auth/auth.h"
+#include "server/bus/bus.h"
+#include "server/feed/feed.h"
+#include "server/history/history.h"
+#include "server/http/http.h"
+#include "server/store/store.h"
+#include <telltale/metrics.h>
+
+/* The event relay's routes: ingest, its verdict and answer, and what tells how
+ * the server is. */
+typedef struct relay relay;
+
+/* All borrowed; they outlive the relay. */
+typedef struct relay_options {
+  bus *bus;
+  store *store;
+  auth *auth;
+  feed *feed;
+  history *history;
+  loop *const *loops;
+  size_t loop_count;
+  tt_metrics *metrics;   /* made by tt_metrics_prometheus_new */
+  size_t max_body;       /* bytes */
+  size_t max_batch_body; /* bytes */
+  size_t max_batch;      /* events */
+  const char *version;
+  const char *store_text; /* "sqlite:/path" or "memory" */
+  const char *bus_text;
+  const char *durability;
+  uint64_t retain_ms;
+  uint64_t retain_bytes;
+} relay_options;
+
+tt_error relay_new(const relay_options *options, relay **out_relay);
+
+/* The route table, for http_options; the relay's. */
+const http_route *relay_routes(const relay *r, size_t *out_count);
+
+/* Tells the relay where it is served, for /metrics and /api/v1/status. Before
+ * the loops answer anything. `url` is copied. */
+void relay_set_server(relay *r, const http_server *server, const char *url);
+
+/* From now on /readyz answers 503. Any thread. */
+void relay_drain(relay *r);
+
+/* For http_options.answered, with the relay as its context. */
+void relay_answered(const http_route *route, int status, void *context);
+
+/* Once the loops have stopped and the bus is closed. NULL is fine. */
+void relay_free(relay *r);
+
+#endif

@@ -1,0 +1,89 @@
+#ifndef RELAY_RELAY_STATE_H
+#define RELAY_RELAY_STATE_H
+
+#include "server/relay/dropped.h"
+#include "server/relay/inflight.h"
+#include "server/relay/ledger.h"
+#include "server/relay/rate.h"
+#include "server/relay/relay.h"
+
+#include <stdatomic.h>
+
+/* Shared by the files of this folder. */
+
+typedef struct ingest ingest;
+
+enum {
+  RELAY_STATUS_CLASSES = 6,
+  RELAY_ROUTES_MAX = 64 /* the last one counts what no route answered */
+};
+
+/* What belongs to one loop. Counters are written by that loop's thread only and
+ * read by a scrape: relaxed, since nothing else is derived from seeing one. */
+typedef struct relay_lane {
+  relay *relay;
+  loop *loop;
+  loop_task task;              /* answers what is in `completed` */
+  _Atomic(ingest *) completed; /* pushed by any thread, newest first */
+  _Atomic bool posted;         /* the task is on its way */
+  bool submitting;             /* inside bus_submit; the loop's thread only */
+  ingest *idle;                /* for the next request */
+  size_t idle_count;
+  _Atomic uint64_t refused[RELAY_REJECT_COUNT];
+  _Atomic uint64_t dropped[RELAY_DROPPED_COUNT]; /* by emitters */
+  _Atomic uint64_t answered[RELAY_ROUTES_MAX][RELAY_STATUS_CLASSES];
+} relay_lane;
+
+struct relay {
+  relay_options options;
+  http_route routes[RELAY_ROUTES_MAX - 1];
+  size_t route_count;
+  relay_lane *lanes; /* one a loop */
+  relay_inflight inflight;
+  relay_rate rate;
+  char log_uuid[40];
+  const http_server *server;
+  char *url;
+  int64_t started_us; /* monotonic */
+  _Atomic bool draining;
+  struct relay_scrape *scrape;
+};
+
+static inline void relay_count(_Atomic uint64_t *counter, uint64_t n) {
+  atomic_store_explicit(counter,
+                        atomic_load_explicit(counter, memory_order_relaxed) + n,
+                        memory_order_relaxed);
+}
+
+static inline relay_lane *relay_lane_of(relay *r, const http_request *request) {
+  return &r->lanes[loop_index(http_request_loop(request))];
+}
+
+/* Sums over the lanes. */
+void relay_refused_sum(relay *r, uint64_t out_sums[RELAY_REJECT_COUNT]);
+void relay_dropped_sum(relay *r, uint64_t out_sums[RELAY_DROPPED_COUNT]);
+void relay_ledger_get(relay *r, relay_ledger *out_ledger);
+
+/* Answers with what is in the buffer, and empties it. */
+void relay_reply_json(http_request *request, int status, tti_buf *body);
+
+/* ---- Handlers; the context is the relay ---- */
+void relay_serve_event(http_request *request, void *context);
+void relay_serve_batch(http_request *request, void *context);
+void relay_serve_stats(http_request *request, void *context);
+void relay_serve_rate(http_request *request, void *context);
+void relay_serve_channels(http_request *request, void *context);
+void relay_serve_healthz(http_request *request, void *context);
+void relay_serve_readyz(http_request *request, void *context);
+void relay_serve_status(http_request *request, void *context);
+void relay_serve_metrics(http_request *request, void *context);
+
+/* ---- ingest.c ---- */
+void relay_lane_init(relay_lane *lane, relay *r, loop *l);
+void relay_lane_fini(relay_lane *lane);
+
+/* ---- scrape.c ---- */
+tt_error relay_scrape_new(relay *r);
+void relay_scrape_free(relay *r);
+
+#endif
