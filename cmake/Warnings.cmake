@@ -18,6 +18,11 @@ if(TELLTALE_SANITIZE)
     add_compile_options(-fno-sanitize-recover=all)
   endif()
 endif()
+# Without it libFuzzer sees no coverage and only shuffles bytes.
+if(TELLTALE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
 
 # telltale_sources(OUT DIR...): every .c file directly in the folders, unit
 # tests (x_test.c) left out.
