@@ -120,11 +120,19 @@ static hub_read *read_start(hub *h, const piece_key *key) {
   return r;
 }
 
-/* All that exists up to here is in the read's rows or in the ranges. */
+/* All that exists up to here is in the read's rows or in the ranges. Where the
+ * read came to its end, next_seq may be ahead of what is committed (numbers are
+ * reserved in blocks), and what is between is yet to come. */
 static uint64_t read_end(const hub_read *r) {
-  uint64_t end = r->read.next_seq;
-  if (!r->read.more && r->committed > end)
-    end = r->committed;
+  if (r->read.more)
+    return r->read.next_seq;
+  uint64_t end = r->committed;
+  size_t offset = 0;
+  store_row row;
+  tti_slice record;
+  while (store_row_next(&r->read, &offset, &row, &record))
+    if (row.seq > end)
+      end = row.seq;
   return end;
 }
 

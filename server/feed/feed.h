@@ -47,6 +47,7 @@ void feed_counts_get(const feed *f, feed_counts *out_counts);
 /* Tells every subscriber to come back (retry, with jitter) and ends the
  * streams. Any thread. */
 void feed_close(feed *f);
+/* Between loop_stop and loop_free, before the bus and the store are closed. */
 void feed_free(feed *f);
 
 #endif

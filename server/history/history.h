@@ -10,13 +10,20 @@
 typedef struct history history;
 
 tt_error history_new(store *s, history **out_history);
+/* Between loop_stop and loop_free, before the store is closed. */
 void history_free(history *h);
 
-/* GET /events: filters, since, until, after, before, limit, cursor, view;
- * {"items": […], "next_cursor": …}. */
+/* GET /events: filters, since, until, after, before, limit, cursor, view,
+ * include; {"items": […], "next_cursor": …}. Items ascend by seq. With `after`
+ * or `since` pages go forwards; without, the first page has the newest events
+ * and the cursor leads to older ones. A search that takes long answers with
+ * what it found and a cursor. Header Telltale-Head: the log's end when the
+ * question was asked; a stream after it misses nothing. */
 void history_list(history *h, http_request *request);
 
-/* GET /events/recent: the last n matching as an array in order of seq. */
+/* GET /events/recent: the last n matching as an array in order of seq.
+ * Telltale-Head as above; "Telltale-Complete: false" when the search for rare
+ * ones was given up before n were found. */
 void history_recent(history *h, http_request *request);
 
 #endif
