@@ -27,6 +27,8 @@
 #define HEADERS_MAX      6
 #define DROPS_TEXT_BYTES 256
 
+/* Each has its own share of lines: trouble that passes must not hide a loss. */
+enum { LOG_TROUBLE, LOG_LOSS, LOG_KINDS };
 enum { THREAD_NONE, THREAD_STARTING, THREAD_RUNNING };
 
 struct tti_sender {
@@ -52,41 +54,48 @@ struct tti_sender {
   bool gzip_accepted;
   bool gzip_refused;
   unsigned failures; /* in a row, over all posts: the delay grows with them */
-  int64_t logged_us;
-  uint64_t unlogged;
+  struct {
+    int64_t at_us;
+    uint64_t held_back;
+  } logged[LOG_KINDS];
 };
 
-/* -- Log lines: at most one every ten seconds. -- */
+/* -- Log lines: at most one of a kind every ten seconds. -- */
 
-static void complain(tti_sender *s, const char *what, const char *detail) {
+static void complain(tti_sender *s, int kind, const char *what,
+                     const char *detail) {
   int64_t now = tti_monotonic_us(&tti_clock_system);
-  if (s->logged_us && now - s->logged_us < LOG_EVERY_US) {
-    s->unlogged++;
+  int64_t at = s->logged[kind].at_us;
+  if (at && now - at < LOG_EVERY_US) {
+    s->logged[kind].held_back++;
     return;
   }
-  tti_log(&s->config->log, TT_LEVEL_WARN,
-          "emitter to %s: %s: %s (%llu like it not shown)",
-          s->config->shown_url, what, detail, (unsigned long long)s->unlogged);
-  s->logged_us = now;
-  s->unlogged = 0;
+  char more[64] = "";
+  if (s->logged[kind].held_back)
+    snprintf(more, sizeof(more), " (%llu more like it)",
+             (unsigned long long)s->logged[kind].held_back);
+  tti_log(&s->config->log, TT_LEVEL_WARN, "emitter to %s: %s: %s%s",
+          s->config->shown_url, what, detail, more);
+  s->logged[kind].at_us = now;
+  s->logged[kind].held_back = 0;
 }
 
 /* The answer's status and the beginning of its body, in one line. */
-static void complain_of_answer(tti_sender *s, const char *what) {
+static void complain_of_answer(tti_sender *s, int kind, const char *what) {
   char detail[TTI_HTTP_TEXT_MAX];
   const tti_http_answer *a = &s->answer;
-  if (a->status) {
-    snprintf(detail, sizeof(detail), "status %d %.*s", a->status,
-             (int)(a->body.len < 200 ? a->body.len : 200),
-             a->body.len ? a->body.data : "");
-    for (char *c = detail; *c; c++) {
-      if ((unsigned char)*c < ' ')
-        *c = ' ';
-    }
-    complain(s, what, detail);
-  } else {
-    complain(s, what, a->problem);
+  if (!a->status) {
+    complain(s, kind, what, a->problem);
+    return;
   }
+  snprintf(detail, sizeof(detail), "status %d %.*s", a->status,
+           (int)(a->body.len < 200 ? a->body.len : 200),
+           a->body.len ? a->body.data : "");
+  for (char *c = detail; *c; c++) {
+    if ((unsigned char)*c < ' ')
+      *c = ' ';
+  }
+  complain(s, kind, what, detail);
 }
 
 /* -- One request. -- */
@@ -151,7 +160,7 @@ static tt_error post(tti_sender *s, bool single) {
 /* -- What follows from the answer. -- */
 
 static void drop(tti_sender *s, tt_drop_reason reason, const char *what) {
-  complain_of_answer(s, what);
+  complain_of_answer(s, LOG_LOSS, what);
   tti_queue_dropped(s->queue, reason, s->post.events, s->post.packed_bytes);
 }
 
@@ -240,7 +249,7 @@ static bool settle(tti_sender *s, bool single) {
       drop(s, TT_DROP_REJECTED, "the server refuses events");
       return true;
     case TTI_VERDICT_RETRY: {
-      complain_of_answer(s, "delivery failed, trying again");
+      complain_of_answer(s, LOG_TROUBLE, "delivery failed, trying again");
       s->failures++;
       bool last = ++attempts >= s->config->max_attempts;
       if (last)
@@ -270,7 +279,7 @@ static void send_some(tti_sender *s, tti_slice *taken) {
         s->post.events, s->post.packed_bytes);
   } else {
     if (s->post.repaired)
-      complain(s, "left out what is no JSON", "data of an event");
+      complain(s, LOG_LOSS, "data that is no JSON", "left out of an event");
     s->posts++;
     prepare_drops(s);
     settled = settle(s, single);
