@@ -77,9 +77,13 @@ typedef struct store_token {
  * the job. */
 typedef struct store_job {
   struct store_job *next; /* the store's */
+  bool reserved;          /* the store's: first_seq was given */
   store_job_kind kind;
   void (*done)(struct store_job *job);
+  void *owner; /* the caller's */
   store_verdict verdict;
+  bool more; /* out: the verdict of another APPEND of the same group follows at
+                once, so that wakes can be spared */
   char reason[160]; /* with STORE_RETRY */
 
   /* APPEND. first_seq 0: the store assigns; else these were reserved. */
@@ -173,6 +177,9 @@ typedef struct store_status {
 
 typedef struct store_ops {
   const char *name;
+  bool immediate; /* verdicts come at once: nothing is gained by answering
+                     before them. The writing thread is then whichever thread
+                     submits. */
   void (*close)(store *s, int timeout_ms);
   tt_error (*submit)(store *s, store_job *job);
   tt_error (*read)(store *s, store_read *read);

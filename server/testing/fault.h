@@ -7,6 +7,11 @@
 #ifdef TELLTALE_TESTING
 /* The errno to pretend (0: none), after any wait or kill that was asked for. */
 int fault_point(const char *name);
+
+/* The point fails `times` times with the errno, after letting `skip` pass. */
+void fault_set(const char *name, int error_number, unsigned skip,
+               unsigned times);
+void fault_clear(void);
 #define FAULT_POINT(name) fault_point(name)
 #else
 #define FAULT_POINT(name) 0

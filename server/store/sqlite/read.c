@@ -1,0 +1,228 @@
+#include "server/store/sqlite/sqlite.h"
+
+#include "server/store/scan.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The reading threads. A read is one short transaction, so that it holds up no
+ * checkpoint, and covers as many rows as 256 KiB or 5 ms allow; whoever asked
+ * goes on from next_seq. */
+
+/* ---- One table ---- */
+
+static int scan_rows(store_scan *scan, sqlite3_stmt *stmt) {
+  int rc = SQLITE_DONE;
+  while (!scan->full && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+    if (scan_row(scan, column_u64(stmt, 0), sqlite3_column_int64(stmt, 1),
+                 column_blob(stmt, 2)) != TT_OK)
+      break;
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int scan_table(sqlite3 *db, store_scan *scan, uint64_t id, uint64_t from,
+                      uint64_t to) {
+  char sql[160];
+  bool down = scan->read->order == STORE_DESCENDING;
+  snprintf(sql, sizeof sql,
+           "SELECT seq, received_us, record FROM log_%llu"
+           " WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq%s",
+           (unsigned long long)id, down ? " DESC" : "");
+  sqlite3_stmt *stmt;
+  int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+  if (rc != SQLITE_OK)
+    return rc;
+  bind_u64(stmt, 1, from);
+  bind_u64(stmt, 2, to);
+  rc = scan_rows(scan, stmt);
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+/* ---- Bounds ---- */
+
+static int received_at(sqlite3_stmt *stmt, uint64_t seq, uint64_t *out_seq,
+                       int64_t *out_us) {
+  bind_u64(stmt, 1, seq);
+  int rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    *out_seq = column_u64(stmt, 0);
+    *out_us = sqlite3_column_int64(stmt, 1);
+  }
+  int reset = sqlite3_reset(stmt);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? rc : reset;
+}
+
+/* The first seq of a table that was received at `us` or later; to + 1 when
+ * there is none. Receipt never decreases with seq, so halving finds it. */
+static int first_since(sqlite3 *db, const log_table *table, uint64_t head,
+                       int64_t us, uint64_t *out_seq) {
+  char sql[128];
+  snprintf(sql, sizeof sql,
+           "SELECT seq, received_us FROM log_%llu WHERE seq >= ?1"
+           " ORDER BY seq LIMIT 1",
+           (unsigned long long)table->id);
+  sqlite3_stmt *stmt;
+  int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+  if (rc != SQLITE_OK)
+    return rc;
+  uint64_t low = table->from_seq;
+  uint64_t high = table->to_seq < head ? table->to_seq + 1 : head + 1;
+  rc = SQLITE_DONE;
+  while (low < high) {
+    uint64_t middle = low + (high - low) / 2, seq = 0;
+    int64_t received = 0;
+    rc = received_at(stmt, middle, &seq, &received);
+    if (rc == SQLITE_DONE || (rc == SQLITE_ROW && received >= us))
+      high = middle;
+    else if (rc == SQLITE_ROW)
+      low = seq + 1;
+    else
+      break;
+  }
+  sqlite3_finalize(stmt);
+  *out_seq = low;
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int seq_since(sqlite3 *db, const writer *list, uint64_t head, int64_t us,
+                     uint64_t *out_seq) {
+  for (size_t i = 0; i < list->table_count; i++) {
+    const log_table *table = &list->tables[i];
+    if (table->state == TABLE_DOOMED)
+      continue;
+    uint64_t seq;
+    int rc = first_since(db, table, head, us, &seq);
+    if (rc != SQLITE_OK)
+      return rc;
+    if (seq <= table->to_seq && seq <= head) {
+      *out_seq = seq;
+      return SQLITE_OK;
+    }
+  }
+  *out_seq = head + 1;
+  return SQLITE_OK;
+}
+
+static int set_bounds(sqlite3 *db, store_scan *scan, const writer *list,
+                      uint64_t head) {
+  const store_read *read = scan->read;
+  uint64_t seq;
+  int rc = SQLITE_OK;
+  scan_set_bounds(scan, head);
+  if (read->since_us) {
+    rc = seq_since(db, list, head, read->since_us, &seq);
+    if (rc == SQLITE_OK && seq > scan->low)
+      scan->low = seq;
+  }
+  if (rc == SQLITE_OK && read->until_us) {
+    rc = seq_since(db, list, head, read->until_us, &seq);
+    if (rc == SQLITE_OK && seq - 1 < scan->high)
+      scan->high = seq - 1;
+  }
+  scan_start(scan);
+  return rc;
+}
+
+/* ---- One read ---- */
+
+static int scan_tables(sqlite3 *db, store_scan *scan, const writer *list) {
+  bool down = scan->read->order == STORE_DESCENDING;
+  for (size_t i = 0; i < list->table_count && !scan->full; i++) {
+    const log_table *table =
+        &list->tables[down ? list->table_count - 1 - i : i];
+    uint64_t from = table->from_seq > scan->low ? table->from_seq : scan->low;
+    uint64_t to = table->to_seq < scan->high ? table->to_seq : scan->high;
+    if (table->state == TABLE_DOOMED || from > to)
+      continue;
+    int rc = scan_table(db, scan, table->id, from, to);
+    if (rc != SQLITE_OK || scan->read->error)
+      return rc;
+  }
+  return SQLITE_OK;
+}
+
+static int run_read(sqlite3 *db, store_read *read) {
+  /* Only its table list is used. */
+  writer list = {.db = db};
+  uint64_t next_seq = 1;
+  store_scan scan;
+  scan_begin(&scan, read);
+  int rc = database_exec(db, "BEGIN");
+  if (rc != SQLITE_OK)
+    return rc;
+  rc = database_u64(db, "SELECT next_seq FROM meta", &next_seq);
+  if (rc == SQLITE_OK)
+    rc = tables_load(&list);
+  if (rc == SQLITE_OK)
+    rc = set_bounds(db, &scan, &list, next_seq - 1);
+  if (rc == SQLITE_OK && scan.low <= scan.high)
+    rc = scan_tables(db, &scan, &list);
+  if (rc == SQLITE_OK && !read->error)
+    scan_finish(&scan);
+  database_exec(db, "ROLLBACK");
+  free(list.tables);
+  return rc;
+}
+
+static void serve_read(reader *r, store_read *read) {
+  char reason[160];
+  int rc = SQLITE_OK;
+  pthread_mutex_lock(&r->lock);
+  if (!r->db)
+    rc = database_open(r->store->path, true, &r->db, reason, sizeof reason);
+  if (rc == SQLITE_OK)
+    rc = run_read(r->db, read);
+  pthread_mutex_unlock(&r->lock);
+  if (rc != SQLITE_OK)
+    read->error = rc == SQLITE_NOMEM ? TT_ENOMEM : TT_EIO;
+  read->done(read);
+}
+
+void *sqlite_reader_main(void *argument) {
+  reader *r = argument;
+  sqlite_store *s = r->store;
+  for (;;) {
+    pthread_mutex_lock(&s->read_lock);
+    while (!s->read_first && !s->reads_closing)
+      pthread_cond_wait(&s->read_ready, &s->read_lock);
+    store_read *read = s->read_first;
+    bool closing = s->reads_closing;
+    if (read) {
+      s->read_first = read->next;
+      if (!s->read_first)
+        s->read_last = NULL;
+      s->reads_waiting--;
+    }
+    pthread_mutex_unlock(&s->read_lock);
+    if (!read)
+      return NULL;
+    if (closing) {
+      read->error = TT_ECLOSED;
+      read->done(read);
+    } else {
+      serve_read(r, read);
+    }
+  }
+}
+
+tt_error sqlite_read(store *base, store_read *read) {
+  sqlite_store *s = (sqlite_store *)base;
+  tt_error error = TT_OK;
+  read->next = NULL;
+  pthread_mutex_lock(&s->read_lock);
+  if (s->reads_closing) {
+    error = TT_ECLOSED;
+  } else if (s->reads_waiting >= SQLITE_READS_MAX) {
+    error = TT_EFULL;
+  } else {
+    if (s->read_last)
+      s->read_last->next = read;
+    else
+      s->read_first = read;
+    s->read_last = read;
+    s->reads_waiting++;
+    pthread_cond_signal(&s->read_ready);
+  }
+  pthread_mutex_unlock(&s->read_lock);
+  return error;
+}

@@ -1,0 +1,45 @@
+#include "server/store/store.h"
+
+void store_close(store *s, int timeout_ms) {
+  if (s)
+    s->ops->close(s, timeout_ms);
+}
+
+tt_error store_submit(store *s, store_job *job) {
+  return s->ops->submit(s, job);
+}
+
+tt_error store_read_submit(store *s, store_read *read) {
+  return s->ops->read(s, read);
+}
+
+void store_status_get(store *s, store_status *out_status) {
+  s->ops->status(s, out_status);
+}
+
+size_t store_ranges(store *s, uint64_t after_seq, uint64_t to_seq,
+                    store_range *out_ranges, size_t max) {
+  return s->ops->ranges(s, after_seq, to_seq, out_ranges, max);
+}
+
+size_t store_counts(store *s, store_dimension dimension,
+                    store_count *out_counts, size_t max) {
+  return s->ops->counts(s, dimension, out_counts, max);
+}
+
+size_t store_tokens(store *s, store_token *out_tokens, size_t max,
+                    uint64_t *out_generation) {
+  return s->ops->tokens(s, out_tokens, max, out_generation);
+}
+
+bool store_row_next(const store_read *read, size_t *offset, store_row *out_row,
+                    tti_slice *out_record) {
+  if (read->rows.len - *offset < sizeof *out_row)
+    return false;
+  /* Rows are packed, so the header may lie unaligned. */
+  memcpy(out_row, read->rows.data + *offset, sizeof *out_row);
+  *offset += sizeof *out_row;
+  *out_record = (tti_slice){read->rows.data + *offset, out_row->len};
+  *offset += out_row->len;
+  return true;
+}
