@@ -1,0 +1,28 @@
+#include "server/notify.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void notify_manager(const char *state) {
+  const char *path = getenv("NOTIFY_SOCKET");
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t len = path ? strlen(path) : 0;
+  if ((len == 0) || (path[0] != '/' && path[0] != '@') ||
+      len >= sizeof(address.sun_path))
+    return;
+  memcpy(address.sun_path, path, len);
+  if (path[0] == '@') /* the abstract namespace begins with a NUL */
+    address.sun_path[0] = '\0';
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return;
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+  /* The manager gone is no reason to fail: it will see the exit status. */
+  (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+                (const struct sockaddr *)&address, size);
+  close(fd);
+}

@@ -1,0 +1,510 @@
+#include "server/serve.h"
+
+#include "server/bus/bus.h"
+#include "server/config/config.h"
+#include "server/feed/feed.h"
+#include "server/history/history.h"
+#include "server/io/log.h"
+#include "server/notify.h"
+#include "server/relay/relay.h"
+
+#ifdef TELLTALE_TESTING
+#if __has_include("server/testing/control.h")
+#include "server/testing/control.h"
+#define HAS_CONTROL 1
+#endif
+#endif
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The only place that knows every part: it builds them in the order of the flow
+ * and takes them down in the same order, so that nothing hands over to a part
+ * that is gone.
+ *
+ *   up:    config, log, store, bus, loops, auth, feed, history, relay, http
+ *   down:  http stops accepting; feed tells its subscribers to come back; the
+ *          last answers go out; loops, feed, bus, store
+ */
+enum { LOOPS_MAX = 256, ABORT_WAIT_MS = 1000 };
+
+typedef struct server {
+  config config;
+  char *store_path;
+  char address[64];
+  uint16_t port;
+  char url[100];
+  tt_metrics *metrics;
+  store *store;
+  bus *bus;
+  loop *loops[LOOPS_MAX];
+  size_t loop_count;
+  auth *auth;
+  history *history;
+  relay *relay;
+  http_server *http;
+  /* The bus wakes the feed, which is made after it and freed before it. */
+  pthread_mutex_t feed_mutex;
+  feed *feed;
+  pthread_mutex_t drained_mutex;
+  pthread_cond_t drained_cond;
+  bool drained;
+} server;
+
+static int complain(const tti_buf *error, const char *fallback) {
+  bool told = error->len > 0;
+  fprintf(stderr, "telltale: %.*s\n",
+          told ? (int)error->len : (int)strlen(fallback),
+          told ? error->data : fallback);
+  return SERVE_FAILED;
+}
+
+/* ---- Up ---- */
+
+static tt_level level_of(const char *name) {
+  for (tt_level level = TT_LEVEL_DEBUG; level <= TT_LEVEL_FATAL; level++)
+    if (strcmp(tt_level_name(level), name) == 0)
+      return level;
+  return TT_LEVEL_INFO;
+}
+
+static void start_log(const config *c) {
+  server_log_configure(strcmp(c->log_format, "json") == 0 ? SERVER_LOG_JSON
+                                                          : SERVER_LOG_LOGFMT,
+                       level_of(c->log_level));
+  for (char *line = c->warnings; line && *line;) {
+    size_t len = strcspn(line, "\n");
+    server_log(TT_LEVEL_WARN, "config", "%.*s", (int)len, line);
+    line += len + (line[len] == '\n');
+  }
+  if (c->config_path)
+    server_log(TT_LEVEL_INFO, "config", "read %s", c->config_path);
+}
+
+/* As many open files as we may have: a connection is one. */
+static void raise_file_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    server_log(TT_LEVEL_WARN, "serve",
+               "the limit of open files cannot be raised: %s", strerror(errno));
+}
+
+static store_durability durability_of(const char *text) {
+  return strcmp(text, "memory") == 0   ? STORE_MEMORY
+         : strcmp(text, "commit") == 0 ? STORE_COMMIT
+                                       : STORE_SYNC;
+}
+
+static tt_error open_store(server *s, tti_buf *error) {
+  tt_error result = config_store_path(&s->config, error, &s->store_path);
+  if (result != TT_OK)
+    return result;
+  store_options options = {
+      .path = s->store_path,
+      .durability = durability_of(s->config.durability),
+      .retain_us = (int64_t)s->config.retain * 1000,
+      .retain_bytes = s->config.retain_bytes,
+      .metrics = s->metrics,
+  };
+  return s->store_path[0] ? store_sqlite_open(&options, error, &s->store)
+                          : store_memory_open(&options, error, &s->store);
+}
+
+static void wake_feed(void *context) {
+  server *s = context;
+  pthread_mutex_lock(&s->feed_mutex);
+  if (s->feed)
+    feed_wake(s->feed);
+  pthread_mutex_unlock(&s->feed_mutex);
+}
+
+static tt_error open_bus(server *s) {
+  bus_options options = {
+      .store = s->store,
+      .durability = durability_of(s->config.durability),
+      .ring_entries = s->config.ring_entries,
+      .ring_bytes = s->config.ring_bytes,
+      .wake = wake_feed,
+      .wake_context = s,
+  };
+  return bus_local_new(&options, &s->bus);
+}
+
+static size_t cores(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0)
+    return 1;
+  return (size_t)CPU_COUNT(&set);
+}
+
+static tt_error make_loops(server *s) {
+  size_t count = s->config.loops ? s->config.loops : cores();
+  if (count > LOOPS_MAX)
+    count = LOOPS_MAX;
+  for (; s->loop_count < count; s->loop_count++) {
+    tt_error error =
+        loop_new((unsigned)s->loop_count, &s->loops[s->loop_count]);
+    if (error != TT_OK)
+      return error;
+  }
+  return TT_OK;
+}
+
+static tt_error make_auth(server *s, tti_buf *error) {
+  bool beyond = !auth_is_loopback(s->address);
+  auth_options options = {
+      .store = s->store,
+      .token_ingest = s->config.token_ingest,
+      .token_read = s->config.token_read,
+      .token_admin = s->config.token_admin,
+      .hosts = (const char *const *)s->config.hosts,
+      .insecure = s->config.insecure,
+      .listens_beyond_loopback = beyond,
+  };
+  tt_error result = auth_new(&options, &s->auth);
+  if (result != TT_OK)
+    return result;
+  if (!beyond || s->config.insecure || auth_has_tokens(s->auth))
+    return TT_OK;
+  tti_buf_printf(error,
+                 "%s is beyond this machine and no token is configured, so "
+                 "everyone who reaches it could read and write: make a token "
+                 "with `telltale token create` (or set TELLTALE_TOKEN_ADMIN), "
+                 "or accept it with --insecure",
+                 s->config.listen);
+  return TT_ESTATE;
+}
+
+static tt_error make_readers(server *s) {
+  feed_options options = {.bus = s->bus,
+                          .store = s->store,
+                          .auth = s->auth,
+                          .loops = s->loops,
+                          .loop_count = s->loop_count};
+  feed *made;
+  tt_error error = feed_new(&options, &made);
+  if (error != TT_OK)
+    return error;
+  pthread_mutex_lock(&s->feed_mutex);
+  s->feed = made;
+  pthread_mutex_unlock(&s->feed_mutex);
+  return history_new(s->store, &s->history);
+}
+
+static const char *store_text(const server *s, char *out, size_t size) {
+  if (!s->store_path[0])
+    return "memory";
+  snprintf(out, size, "sqlite:%s", s->store_path);
+  return out;
+}
+
+static tt_error make_relay(server *s, const char *where) {
+  relay_options options = {
+      .bus = s->bus,
+      .store = s->store,
+      .auth = s->auth,
+      .feed = s->feed,
+      .history = s->history,
+      .loops = s->loops,
+      .loop_count = s->loop_count,
+      .metrics = s->metrics,
+      .max_body = s->config.max_body,
+      .max_batch_body = s->config.max_batch_body,
+      .max_batch = s->config.max_batch,
+      .version = TELLTALE_VERSION,
+      .store_text = where,
+      .bus_text = s->config.bus,
+      .durability = s->config.durability,
+      .retain_ms = s->config.retain,
+      .retain_bytes = s->config.retain_bytes,
+  };
+  return relay_new(&options, &s->relay);
+}
+
+static tt_error listen_http(server *s, tti_buf *error) {
+  http_options options = {
+      .gate = auth_gate,
+      .gate_context = s->auth,
+      .answered = relay_answered,
+      .answered_context = s->relay,
+      .budget_bytes = s->config.budget,
+      .max_connections = (unsigned)s->config.max_connections,
+  };
+  options.routes = relay_routes(s->relay, &options.route_count);
+  tt_error result = http_server_new(&options, s->loops, s->loop_count,
+                                    s->address, s->port, error, &s->http);
+  if (result != TT_OK)
+    return result;
+  bool v6 = strchr(s->address, ':') != NULL;
+  snprintf(s->url, sizeof(s->url), "http://%s%s%s:%u", v6 ? "[" : "",
+           s->address, v6 ? "]" : "", http_server_port(s->http));
+  relay_set_server(s->relay, s->http, s->url);
+  return TT_OK;
+}
+
+static tt_error start_loops(server *s) {
+  for (size_t i = 0; i < s->loop_count; i++) {
+    tt_error error = loop_start(s->loops[i]);
+    if (error != TT_OK)
+      return error;
+  }
+  return TT_OK;
+}
+
+static void announce(server *s, const char *where) {
+  const char *token = auth_has_tokens(s->auth)
+                          ? "-H \"Authorization: Bearer $TELLTALE_TOKEN\" "
+                          : "";
+  printf("telltale ready on %s  store %s  durability %s\n", s->url, where,
+         s->config.durability);
+  printf("  dashboard  %s/\n"
+         "  stream     %s/events/stream\n"
+         "  try        curl %s-d '{\"source\":\"me\",\"action\":\"hello\"}' "
+         "%s/events\n",
+         s->url, s->url, token, s->url);
+  fflush(stdout);
+  notify_manager("READY=1");
+}
+
+/* ---- Down ---- */
+
+static void on_drained(void *context) {
+  server *s = context;
+  pthread_mutex_lock(&s->drained_mutex);
+  s->drained = true;
+  pthread_cond_signal(&s->drained_cond);
+  pthread_mutex_unlock(&s->drained_mutex);
+}
+
+static bool wait_drained(server *s, uint64_t timeout_ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += (time_t)(timeout_ms / 1000);
+  until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000;
+  }
+  pthread_mutex_lock(&s->drained_mutex);
+  while (!s->drained &&
+         pthread_cond_timedwait(&s->drained_cond, &s->drained_mutex, &until) !=
+             ETIMEDOUT)
+    ;
+  bool drained = s->drained;
+  pthread_mutex_unlock(&s->drained_mutex);
+  return drained;
+}
+
+/* Ends every connection, with time for those that are busy. False: something
+ * still holds one, and nothing that it may touch can be freed. */
+static bool drain_http(server *s) {
+  relay_drain(s->relay);
+  http_server_close(s->http, on_drained, s);
+  feed_close(s->feed);
+  if (wait_drained(s, s->config.shutdown_timeout))
+    return true;
+  server_log(TT_LEVEL_WARN, "serve",
+             "requests are still open after %llu ms: closing their "
+             "connections",
+             (unsigned long long)s->config.shutdown_timeout);
+  http_server_abort(s->http);
+  return wait_drained(s, ABORT_WAIT_MS);
+}
+
+/* Waits for all that the store has taken, without giving it up. */
+typedef struct barrier {
+  store_job job;
+  server *server;
+} barrier;
+
+static void barrier_done(store_job *job) {
+  on_drained(((barrier *)job)->server);
+}
+
+/* Something still holds a request, so nothing that it may touch can be freed;
+ * what was accepted must reach the disk all the same. */
+static void leave_as_it_is(server *s) {
+  static barrier all; /* outlives us: the store may finish it after we left */
+  all.job = (store_job){.kind = STORE_JOB_BARRIER, .done = barrier_done};
+  all.server = s;
+  server_log(TT_LEVEL_ERROR, "serve",
+             "a request does not end; leaving without it");
+  s->drained = false;
+  if (store_submit(s->store, &all.job) == TT_OK)
+    wait_drained(s, s->config.shutdown_timeout);
+  _exit(SERVE_OK);
+}
+
+/* Takes down what was built; half-built is fine. The order is the flow's. */
+static void tear_down(server *s) {
+  int timeout_ms = (int)s->config.shutdown_timeout;
+  if (s->http && !drain_http(s))
+    leave_as_it_is(s);
+  feed_close(s->feed);
+  for (size_t i = 0; i < s->loop_count; i++)
+    loop_stop(s->loops[i]);
+  pthread_mutex_lock(&s->feed_mutex);
+  feed *gone = s->feed;
+  s->feed = NULL;
+  pthread_mutex_unlock(&s->feed_mutex);
+  feed_free(gone);
+  history_free(s->history);
+  if (s->bus)
+    bus_close(s->bus, timeout_ms);
+  if (s->store)
+    store_close(s->store, timeout_ms);
+  relay_free(s->relay);
+  auth_free(s->auth);
+  if (s->http)
+    http_server_free(s->http);
+  for (size_t i = 0; i < s->loop_count; i++)
+    loop_free(s->loops[i]);
+  tt_metrics_free(s->metrics);
+  free(s->store_path);
+  config_fini(&s->config);
+  pthread_mutex_destroy(&s->feed_mutex);
+  pthread_mutex_destroy(&s->drained_mutex);
+  pthread_cond_destroy(&s->drained_cond);
+  free(s);
+}
+
+/* ---- The process ---- */
+
+static server *server_alloc(void) {
+  server *s = calloc(1, sizeof(*s));
+  pthread_condattr_t monotonic;
+  if (!s)
+    return NULL;
+  pthread_mutex_init(&s->feed_mutex, NULL);
+  pthread_mutex_init(&s->drained_mutex, NULL);
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&s->drained_cond, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  return s;
+}
+
+static tt_error bring_up(server *s, tti_buf *error) {
+  char where[4200];
+  tt_error result;
+  config_listen(s->config.listen, s->address, &s->port);
+#ifdef HAS_CONTROL
+  if (s->config.test_control &&
+      (result = testing_control_start(s->config.test_control)) != TT_OK)
+    return result;
+#endif
+  if ((result = tt_metrics_prometheus_new(&s->metrics)) != TT_OK ||
+      (result = open_store(s, error)) != TT_OK ||
+      (result = open_bus(s)) != TT_OK || (result = make_loops(s)) != TT_OK ||
+      (result = make_auth(s, error)) != TT_OK ||
+      (result = start_loops(s)) != TT_OK || (result = make_readers(s)) != TT_OK)
+    return result;
+  const char *text = store_text(s, where, sizeof(where));
+  if ((result = make_relay(s, text)) != TT_OK ||
+      (result = listen_http(s, error)) != TT_OK)
+    return result;
+  announce(s, text);
+  return TT_OK;
+}
+
+/* Blocked before any thread is made, so that none but the main one ever takes
+ * them. */
+static void hold_signals(sigset_t *out_set) {
+  sigemptyset(out_set);
+  sigaddset(out_set, SIGTERM);
+  sigaddset(out_set, SIGINT);
+  sigaddset(out_set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, out_set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_second_signal(int number) {
+  (void)number;
+  _exit(SERVE_FAILED);
+}
+
+static void wait_for_the_end(const sigset_t *set) {
+  int number;
+  do {
+    if (sigwait(set, &number) != 0)
+      continue;
+    if (number == SIGHUP)
+      server_log(TT_LEVEL_INFO, "serve",
+                 "SIGHUP: the configuration is read at start only; restart to "
+                 "change it");
+  } while (number == SIGHUP);
+  server_log(TT_LEVEL_INFO, "serve", "%s: shutting down",
+             number == SIGINT ? "SIGINT" : "SIGTERM");
+  signal(SIGTERM, on_second_signal);
+  signal(SIGINT, on_second_signal);
+  pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+static int help(void) {
+  tti_buf text;
+  tti_buf_init(&text, 1 << 16);
+  tti_buf_append_text(
+      &text, "usage: telltale serve [options]\n\n"
+             "Collects events over HTTP, keeps them, and shows them to whoever "
+             "listens.\n\noptions (defaults in parentheses):\n");
+  tti_buf_printf(&text, "  %-24s %s\n", "--config FILE",
+                 "a YAML file with these options; default: "
+                 "~/.config/telltale/telltale.yaml");
+  config_help(&text);
+  tti_buf_append_text(
+      &text, "\nEach option is also an environment variable: --max-body is "
+             "TELLTALE_MAX_BODY.\n"
+             "TELLTALE_TOKEN_INGEST, _READ and _ADMIN (or ..._FILE) define "
+             "tokens.\n"
+             "Exit status: 0 stopped in order, 1 failed, 2 bad options.\n");
+  fwrite(text.data, 1, text.len, stdout);
+  tti_buf_fini(&text);
+  return SERVE_OK;
+}
+
+static bool wants_help(int argc, char **argv) {
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+      return true;
+  return false;
+}
+
+int serve_main(int argc, char **argv) {
+  sigset_t signals;
+  tti_buf error;
+  int status = SERVE_OK;
+  if (wants_help(argc, argv))
+    return help();
+  server *s = server_alloc();
+  if (!s)
+    return SERVE_FAILED;
+  tti_buf_init(&error, 8192);
+  if (config_load(argc, argv, &error, &s->config) != TT_OK) {
+    complain(&error, "bad options");
+    tear_down(s);
+    tti_buf_fini(&error);
+    return SERVE_USAGE;
+  }
+  start_log(&s->config);
+  raise_file_limit();
+  hold_signals(&signals);
+  tt_error result = bring_up(s, &error);
+  if (result == TT_OK)
+    wait_for_the_end(&signals);
+  else
+    status = complain(&error, tt_error_message(result));
+  notify_manager("STOPPING=1");
+  tear_down(s);
+  tti_buf_fini(&error);
+  return status;
+}
