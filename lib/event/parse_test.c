@@ -79,11 +79,11 @@ static void defaults(void **state) {
   (void)state;
   static const char *const texts[] = {
       "{\"source\":\"s\"}",
-      "{\"source\":\"s\",\"level\":null,\"ts\":null,\"data\":null,"
-      "\"metadata\":null,\"duration_ms\":null,\"action\":null,"
-      "\"channel\":null,\"agent_id\":null,\"source_event\":null}",
-      "{\"source\":\"s\",\"level\":\"\",\"ts\":\"0001-01-01T00:00:00Z\","
-      "\"metadata\":{}}",
+      ("{\"source\":\"s\",\"level\":null,\"ts\":null,\"data\":null,"
+       "\"metadata\":null,\"duration_ms\":null,\"action\":null,"
+       "\"channel\":null,\"agent_id\":null,\"source_event\":null}"),
+      ("{\"source\":\"s\",\"level\":\"\",\"ts\":\"0001-01-01T00:00:00Z\","
+       "\"metadata\":{}}"),
       "{\"\\u0073ource\":\"s\"}",
   };
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

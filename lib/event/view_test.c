@@ -119,16 +119,16 @@ static void knows_its_size(void **state) {
 static void goes_round(void **state) {
   (void)state;
   static const char *const texts[] = {
-      "{\"seq\":7,\"source\":\"s\",\"level\":\"info\","
-      "\"ts\":\"1970-01-01T00:00:00.000000Z\"}",
-      "{\"seq\":7,\"source\":\"\\u0001\xc3\xa9\",\"source_event\":\"e\","
-      "\"channel\":\"c\",\"action\":\"a\",\"level\":\"fatal\","
-      "\"agent_id\":\"g\",\"duration_ms\":0,"
-      "\"metadata\":{\"a\":\"1\",\"a\":\"2\",\"level\":\"x\"},"
-      "\"data\":{\"a\":1.0e+2, \"a\":\"\\u0000\\/\"},"
-      "\"ts\":\"9999-12-31T23:59:59.999999Z\"}",
-      "{\"seq\":7,\"source\":\"s\",\"level\":\"verbose\",\"data\":{},"
-      "\"ts\":\"0001-01-01T00:00:00.000001Z\"}",
+      ("{\"seq\":7,\"source\":\"s\",\"level\":\"info\","
+       "\"ts\":\"1970-01-01T00:00:00.000000Z\"}"),
+      ("{\"seq\":7,\"source\":\"\\u0001\xc3\xa9\",\"source_event\":\"e\","
+       "\"channel\":\"c\",\"action\":\"a\",\"level\":\"fatal\","
+       "\"agent_id\":\"g\",\"duration_ms\":0,"
+       "\"metadata\":{\"a\":\"1\",\"a\":\"2\",\"level\":\"x\"},"
+       "\"data\":{\"a\":1.0e+2, \"a\":\"\\u0000\\/\"},"
+       "\"ts\":\"9999-12-31T23:59:59.999999Z\"}"),
+      ("{\"seq\":7,\"source\":\"s\",\"level\":\"verbose\",\"data\":{},"
+       "\"ts\":\"0001-01-01T00:00:00.000001Z\"}"),
   };
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
     tti_batch batch;

@@ -112,7 +112,7 @@ static void writes_short_doubles(void **state) {
       {INFINITY, "null"},
       {-INFINITY, "null"},
       {1.7976931348623157e308, "1.7976931348623157e+308"},
-      {9007199254740993, "9007199254740992"},
+      {9007199254740992.0, "9007199254740992"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     char *text = written_double(rows[i].value);

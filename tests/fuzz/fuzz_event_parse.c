@@ -1,0 +1,76 @@
+/* Any bytes as a relay event, an array of them, or a line each. What is taken
+ * comes out of both views as one line of JSON, and goes through the relay view
+ * and back without a change. */
+#include "lib/event/parse.h"
+#include "lib/event/view.h"
+#include "lib/json/scan.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool promise) {
+  if (!promise)
+    abort();
+}
+
+static void render(tti_buf *out, tti_view view, const tti_record *record) {
+  tti_buf_init(out, SIZE_MAX / 2);
+  tti_view_render(out, view, 42, record);
+  must(out->error == TT_OK);
+  must(!memchr(out->data, '\n', out->len) &&
+       !memchr(out->data, '\r', out->len));
+  must(tti_json_check(tti_buf_slice(out), NULL, NULL) == TT_OK);
+}
+
+static void check_record(tti_slice bytes) {
+  tti_record record;
+  tti_buf relay, envelope;
+  must(tti_record_decode(bytes, &record) == TT_OK);
+  render(&relay, TTI_VIEW_RELAY, &record);
+  /* One level deeper than what came in. */
+  tti_buf_init(&envelope, SIZE_MAX / 2);
+  tti_view_render(&envelope, TTI_VIEW_ENVELOPE, UINT64_MAX, &record);
+  must(envelope.error == TT_OK && !memchr(envelope.data, '\n', envelope.len));
+  must(envelope.len == tti_record_envelope_size(&record));
+  tti_buf_fini(&envelope);
+
+  if (!record.truncated) {
+    tti_batch batch;
+    tti_parse_error error;
+    tti_parse_options options = {.now_us = 99};
+    tti_batch_init(&batch, 1, SIZE_MAX / 2);
+    must(tti_parse_relay(tti_buf_slice(&relay), &options, &batch, &error) ==
+         TT_OK);
+    must(tti_slice_eq(tti_buf_slice(&batch.bytes), bytes));
+    tti_batch_fini(&batch);
+  }
+  tti_buf_fini(&relay);
+}
+
+static void check(tti_slice text,
+                  tt_error (*parse)(tti_slice, const tti_parse_options *,
+                                    tti_batch *, tti_parse_error *)) {
+  tti_batch batch;
+  tti_parse_options options = {.now_us = 1700000000000000};
+  tti_parse_error error = {.offset = SIZE_MAX};
+  tti_batch_init(&batch, 64, 1 << 22);
+  if (parse(text, &options, &batch, &error) != TT_OK) {
+    must(error.offset <= text.len && error.reason[0]);
+    must(batch.count == 0 && batch.bytes.len == 0);
+  }
+  size_t at = 0;
+  for (size_t i = 0; i < batch.count; at += batch.lengths[i++])
+    check_record((tti_slice){batch.bytes.data + at, batch.lengths[i]});
+  must(at == batch.bytes.len);
+  tti_batch_fini(&batch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  tti_slice text = {(const char *)data, size};
+  check(text, tti_parse_relay);
+  check(text, tti_parse_relay_array);
+  check(text, tti_parse_relay_ndjson);
+  return 0;
+}
