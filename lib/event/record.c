@@ -76,14 +76,15 @@ tt_error tti_record_decode(tti_slice bytes, tti_record *out_record) {
       head[1] > TTI_KIND_PUBLISHED || (head[2] & ~FLAGS) ||
       head[3] < TT_LEVEL_DEBUG || head[3] > TT_LEVEL_FATAL)
     return TT_ECORRUPT;
-  tti_record r = {
-      .kind = (tti_kind)head[1],
-      .truncated = head[2] & FLAG_TRUNCATED,
-      .has_duration = head[2] & FLAG_DURATION,
-      .level = (tt_level)head[3],
-      .ts_us = (int64_t)get_u64(head + 4),
-      .duration_ms = (int64_t)get_u64(head + 12),
-  };
+  /* Member by member, here and below: an initialiser would first clear the
+   * whole, which costs more than the rest of the function. */
+  tti_record r;
+  r.kind = (tti_kind)head[1];
+  r.truncated = head[2] & FLAG_TRUNCATED;
+  r.has_duration = head[2] & FLAG_DURATION;
+  r.level = (tt_level)head[3];
+  r.ts_us = (int64_t)get_u64(head + 4);
+  r.duration_ms = (int64_t)get_u64(head + 12);
   tti_slice *const texts[TEXTS] = {&r.source,     &r.source_event, &r.type,
                                    &r.category,   &r.level_name,   &r.agent_id,
                                    &r.session_id, &r.metadata,     &r.data};
@@ -170,25 +171,25 @@ tt_error tti_record_from_event(const tt_event *event, tti_kind kind,
                                tti_buf *metadata, tti_record *out_record) {
   if (!event || (event->metadata_count && !event->metadata))
     return TT_EINVAL;
-  tti_record r = {
-      .kind = kind,
-      .truncated = event->truncated,
-      .has_duration = event->has_duration,
-      .level = event->level >= TT_LEVEL_DEBUG && event->level <= TT_LEVEL_FATAL
-                   ? event->level
-                   : TT_LEVEL_INFO,
-      .ts_us = event->ts_us,
-      .duration_ms = event->has_duration ? event->duration_ms : 0,
-      .source = tti_slice_of(event->source),
-      .source_event = tti_slice_of(event->source_event),
-      .type = tti_slice_of(event->type),
-      .category = tti_slice_of(event->category),
-      .agent_id = tti_slice_of(event->agent_id),
-      .session_id = tti_slice_of(event->session_id),
-      .data = event->data && event->data_len
-                  ? (tti_slice){event->data, event->data_len}
-                  : tti_slice_of(event->data),
-  };
+  tti_record r;
+  r.kind = kind;
+  r.truncated = event->truncated;
+  r.has_duration = event->has_duration;
+  r.level = event->level >= TT_LEVEL_DEBUG && event->level <= TT_LEVEL_FATAL
+                ? event->level
+                : TT_LEVEL_INFO;
+  r.ts_us = event->ts_us;
+  r.duration_ms = event->has_duration ? event->duration_ms : 0;
+  r.source = tti_slice_of(event->source);
+  r.source_event = tti_slice_of(event->source_event);
+  r.type = tti_slice_of(event->type);
+  r.category = tti_slice_of(event->category);
+  r.level_name = (tti_slice){NULL, 0};
+  r.agent_id = tti_slice_of(event->agent_id);
+  r.session_id = tti_slice_of(event->session_id);
+  r.data = event->data && event->data_len
+               ? (tti_slice){event->data, event->data_len}
+               : tti_slice_of(event->data);
   if (event->level_name && *event->level_name)
     tti_record_set_level(&r, tti_slice_of(event->level_name));
   tt_error error = pack_metadata(event, metadata, &r.metadata);
@@ -201,20 +202,21 @@ tt_error tti_record_from_event(const tt_event *event, tti_kind kind,
 }
 
 void tti_record_to_event(const tti_record *r, tt_event *out_event) {
-  *out_event = (tt_event){
-      .ts_us = r->ts_us,
-      .source = r->source.ptr,
-      .source_event = r->source_event.ptr,
-      .type = r->type.ptr,
-      .category = r->category.ptr,
-      .level = r->level,
-      .level_name = r->level_name.ptr,
-      .agent_id = r->agent_id.ptr,
-      .session_id = r->session_id.ptr,
-      .has_duration = r->has_duration,
-      .duration_ms = r->duration_ms,
-      .data = r->data.len ? r->data.ptr : NULL,
-      .data_len = r->data.len,
-      .truncated = r->truncated,
-  };
+  tt_event *e = out_event;
+  e->ts_us = r->ts_us;
+  e->source = r->source.ptr;
+  e->source_event = r->source_event.ptr;
+  e->type = r->type.ptr;
+  e->category = r->category.ptr;
+  e->level = r->level;
+  e->level_name = r->level_name.ptr;
+  e->agent_id = r->agent_id.ptr;
+  e->session_id = r->session_id.ptr;
+  e->has_duration = r->has_duration;
+  e->duration_ms = r->duration_ms;
+  e->metadata = NULL;
+  e->metadata_count = 0;
+  e->data = r->data.len ? r->data.ptr : NULL;
+  e->data_len = r->data.len;
+  e->truncated = r->truncated;
 }

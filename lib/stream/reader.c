@@ -174,6 +174,17 @@ static bool take(tt_reader *reader, tti_stream_entry *out_entry) {
   return true;
 }
 
+/* The entry at the position is one that the reader, ahead of the head, does not
+ * want. When the last known one is not wanted either, nor are those between. */
+static void skip_ahead(tt_reader *reader) {
+  uint64_t last = reader->known_head - 1;
+  uint64_t seq = seq_at(reader->stream, last);
+  bool valid =
+      atomic_load_explicit(&reader->stream->tail, memory_order_acquire) <= last;
+  reader->position =
+      valid && seq <= reader->after_seq ? last + 1 : reader->position + 1;
+}
+
 tti_read tti_reader_next(tt_reader *reader, tti_stream_entry *out_entry,
                          tt_read_result *out_drop) {
   for (;;) {
@@ -192,9 +203,11 @@ tti_read tti_reader_next(tt_reader *reader, tti_stream_entry *out_entry,
         return TTI_READ_DROPPED;
       continue;
     }
-    reader->position++;
-    if (out_entry->seq <= reader->after_seq)
+    if (out_entry->seq <= reader->after_seq) {
+      skip_ahead(reader);
       continue;
+    }
+    reader->position++;
     reader->after_seq = out_entry->seq;
     return TTI_READ_ENTRY;
   }

@@ -119,6 +119,14 @@ void tti_stream_on_publish(tt_stream *stream, void (*wake)(void *context),
   stream->wake_context = context;
 }
 
+/* The ring is larger than the cache of a processor: the lines that the next
+ * publish will write are asked for now, so that it need not wait for them. */
+static void fetch_ahead(tt_stream *stream, const chunk *c, uint64_t head) {
+  __builtin_prefetch(tti_slot_at(stream, head), 1);
+  for (size_t ahead = 0; ahead < 6; ahead++)
+    __builtin_prefetch(c->bytes + c->used + ahead * TTI_CACHE_LINE, 1);
+}
+
 /* Under the mutex: the entry at head, of which the bytes are written. */
 static void commit(tt_stream *stream, uint64_t seq, int64_t received_us,
                    chunk *c, size_t offset, size_t len) {
@@ -136,6 +144,7 @@ static void commit(tt_stream *stream, uint64_t seq, int64_t received_us,
   atomic_store_explicit(&stream->last_seq, seq, memory_order_release);
   /* release: who sees the new head sees the slot and the bytes. */
   atomic_store_explicit(&stream->head, head + 1, memory_order_release);
+  fetch_ahead(stream, c, head + 1);
 }
 
 /* Releases the mutex; wakes whom it may concern. */
