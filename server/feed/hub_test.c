@@ -514,7 +514,7 @@ static void what_retention_took_is_told(void **state) {
   publish(w, 1);
   settle(w);
   for (size_t i = 0; i < 20; i++) {
-    publish(w, 100);
+    publish_sized(w, 100, 2000);
     settle(w);
   }
   client *late = connect_after(w, after);
