@@ -4,16 +4,18 @@
 #include "lib/emit/pack.h"
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define POLL_US  10000
 #define AWAKE_US 1000000
 /* Most events are packed on the caller's stack, outside the lock. */
 #define SCRATCH_BYTES 1024
-/* A taken side that grew beyond this gives its memory back. */
-#define KEEP_BYTES ((size_t)256 * 1024)
+/* A side keeps this much of its memory; what a burst took more goes back. */
+#define KEEP_BYTES ((size_t)1024 * 1024)
 
 struct tti_queue {
   pthread_mutex_t lock;
@@ -21,7 +23,8 @@ struct tti_queue {
   pthread_cond_t settled; /* flushes wait on it */
   size_t max_events;
   size_t max_bytes;
-  char *memory; /* the two sides, max_bytes each */
+  char *memory;  /* the two sides */
+  size_t stride; /* from one to the other: max_bytes in whole pages */
   unsigned active;
   size_t len; /* of the active side */
   size_t events;
@@ -34,6 +37,7 @@ struct tti_queue {
   uint64_t nudges_seen; /* the sender's */
   bool sleeping;        /* the sender waits to be woken */
   bool stopping;
+  atomic_bool full;       /* a hint: so many events that none can be added */
   tt_emitter_stats stats; /* `queued` is derived */
 };
 
@@ -55,11 +59,13 @@ tti_queue *tti_queue_new(size_t max_events, size_t max_bytes) {
   tti_queue *q = calloc(1, sizeof(*q));
   if (!q)
     return NULL;
-  if (max_bytes > SIZE_MAX / 2)
+  if (max_bytes > SIZE_MAX / 4)
     goto no_memory;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  q->stride = (max_bytes + page - 1) / page * page;
   q->max_events = max_events;
   q->max_bytes = max_bytes;
-  q->memory = mmap(NULL, 2 * max_bytes, PROT_READ | PROT_WRITE,
+  q->memory = mmap(NULL, 2 * q->stride, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (q->memory == MAP_FAILED)
     goto no_memory;
@@ -72,7 +78,7 @@ tti_queue *tti_queue_new(size_t max_events, size_t max_bytes) {
 no_conditions:
   pthread_mutex_destroy(&q->lock);
 no_lock:
-  munmap(q->memory, 2 * max_bytes);
+  munmap(q->memory, 2 * q->stride);
 no_memory:
   free(q);
   return NULL;
@@ -84,18 +90,22 @@ void tti_queue_free(tti_queue *queue) {
   pthread_cond_destroy(&queue->settled);
   pthread_cond_destroy(&queue->work);
   pthread_mutex_destroy(&queue->lock);
-  munmap(queue->memory, 2 * queue->max_bytes);
+  munmap(queue->memory, 2 * queue->stride);
   free(queue);
 }
 
 static char *side(tti_queue *q, unsigned which) {
-  return q->memory + which * q->max_bytes;
+  return q->memory + which * q->stride;
+}
+
+/* Under the lock. */
+static bool has_all_events(const tti_queue *q) {
+  return q->events + q->hand_events >= q->max_events;
 }
 
 /* Under the lock. */
 static bool has_room(const tti_queue *q, size_t bytes) {
-  return q->events + q->hand_events < q->max_events &&
-         q->len + q->hand_bytes <= q->max_bytes &&
+  return !has_all_events(q) && q->len + q->hand_bytes <= q->max_bytes &&
          bytes <= q->max_bytes - q->len - q->hand_bytes;
 }
 
@@ -113,8 +123,26 @@ static bool append(tti_queue *q, const char *packed, size_t size,
   return true;
 }
 
+/* While the server is down the queue stays full: then an event is counted
+ * without being packed first. */
+static bool drop_early(tti_queue *q) {
+  /* Relaxed: only a hint, the truth is read under the lock. */
+  if (!atomic_load_explicit(&q->full, memory_order_relaxed))
+    return false;
+  pthread_mutex_lock(&q->lock);
+  bool dropped = has_all_events(q) && !q->stopping;
+  if (dropped) {
+    q->stats.emitted++;
+    q->stats.dropped[TT_DROP_QUEUE_FULL]++;
+  }
+  pthread_mutex_unlock(&q->lock);
+  return dropped;
+}
+
 void tti_queue_push(tti_queue *queue, const tt_event *event,
                     const tt_field *fields) {
+  if (drop_early(queue))
+    return;
   char scratch[SCRATCH_BYTES];
   const char *packed = scratch;
   size_t size = tti_pack(scratch, sizeof(scratch), event, fields);
@@ -139,6 +167,8 @@ void tti_queue_push(tti_queue *queue, const tt_event *event,
     wake = queue->sleeping;
     queue->sleeping = false;
   }
+  if (has_all_events(queue))
+    atomic_store_explicit(&queue->full, true, memory_order_relaxed);
   pthread_mutex_unlock(&queue->lock);
   if (wake)
     pthread_cond_signal(&queue->work);
@@ -241,7 +271,8 @@ bool tti_queue_wait(tti_queue *queue) {
 tti_slice tti_queue_take(tti_queue *queue) {
   unsigned other = !queue->active; /* only the sender changes `active` */
   if (queue->taken_bytes > KEEP_BYTES)
-    madvise(side(queue, other), queue->max_bytes, MADV_DONTNEED);
+    madvise(side(queue, other) + KEEP_BYTES, queue->stride - KEEP_BYTES,
+            MADV_DONTNEED);
   pthread_mutex_lock(&queue->lock);
   tti_slice taken = {side(queue, queue->active), queue->len};
   queue->hand_bytes = queue->len;
@@ -259,6 +290,7 @@ static void settle(tti_queue *q, uint64_t events, size_t bytes) {
   q->hand_events -= events;
   q->hand_bytes -= bytes;
   q->done += events;
+  atomic_store_explicit(&q->full, has_all_events(q), memory_order_relaxed);
 }
 
 void tti_queue_sent(tti_queue *queue, uint64_t events, size_t bytes) {
