@@ -1,0 +1,285 @@
+// Who may do what: tokens and scopes, and what a browser or a proxy could be
+// made to do.
+import assert from "node:assert/strict";
+import path from "node:path";
+import { test } from "node:test";
+import { openStream } from "../harness/sse.mjs";
+import { request } from "../harness/raw.mjs";
+import { Server, startServer, temporaryFolder } from "../harness/server.mjs";
+
+const tokens = {
+  TELLTALE_TOKEN_INGEST: "tt_ingest_of_the_test",
+  TELLTALE_TOKEN_READ: "tt_read_of_the_test",
+  TELLTALE_TOKEN_ADMIN: "tt_admin_of_the_test",
+};
+const bearer = (token) => ({ authorization: `Bearer ${token}` });
+const ingest = bearer(tokens.TELLTALE_TOKEN_INGEST);
+const read = bearer(tokens.TELLTALE_TOKEN_READ);
+const admin = bearer(tokens.TELLTALE_TOKEN_ADMIN);
+
+const post = (server, headers = {}, more = {}) =>
+  request(server, {
+    method: "POST",
+    path: "/events",
+    headers,
+    body: '{"source":"s"}',
+    ...more,
+  });
+
+const get = (server, route, headers = {}) =>
+  request(server, { path: route, headers });
+
+test("without tokens everything on loopback is open", async (t) => {
+  const server = await startServer(t);
+  assert.equal((await post(server)).status, 200);
+  assert.equal((await get(server, "/events/recent")).status, 200);
+  assert.equal((await get(server, "/api/v1/tokens")).status, 200);
+});
+
+test("with tokens every route but the open ones needs one", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  for (const route of ["/healthz", "/readyz", "/"])
+    assert.equal((await get(server, route)).status, 200, route);
+  for (const route of [
+    "/events",
+    "/events/recent",
+    "/events/stream",
+    "/events/stats",
+    "/events/rate",
+    "/events/channels",
+    "/metrics",
+    "/api/v1/status",
+    "/api/v1/tokens",
+  ]) {
+    const answer = await get(server, route);
+    assert.equal(answer.status, 401, route);
+    assert.match(answer.headers["www-authenticate"], /^Bearer/);
+    assert.equal(answer.json().code, "unauthorized");
+  }
+  assert.equal((await post(server)).status, 401);
+});
+
+test("a scope allows what it says; admin allows everything", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  const table = [
+    [ingest, 200, 403, 403],
+    [read, 403, 200, 403],
+    [admin, 200, 200, 200],
+    [bearer("tt_wrong"), 401, 401, 401],
+    [bearer(""), 401, 401, 401],
+    [{ authorization: "Basic dXNlcjpwYXNz" }, 401, 401, 401],
+    [{ authorization: `bearer ${tokens.TELLTALE_TOKEN_ADMIN}` }, 200, 200, 200],
+    [bearer("x".repeat(5000)), 401, 401, 401],
+  ];
+  for (const [headers, posting, reading, managing] of table) {
+    const name = JSON.stringify(headers).slice(0, 60);
+    assert.equal((await post(server, headers)).status, posting, name);
+    assert.equal(
+      (await get(server, "/events/recent", headers)).status,
+      reading,
+      name,
+    );
+    assert.equal(
+      (await get(server, "/api/v1/tokens", headers)).status,
+      managing,
+      name,
+    );
+  }
+  const wrong = await post(server, read);
+  assert.equal(wrong.json().code, "insufficient_scope");
+});
+
+test("one connection may change its token from request to request", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  // fetch keeps the connection.
+  for (let i = 0; i < 3; i++) {
+    for (const [headers, status] of [
+      [read, 200],
+      [ingest, 403],
+      [{}, 401],
+      [admin, 200],
+    ]) {
+      const answer = await server.fetch("/events/recent", { headers });
+      await answer.arrayBuffer();
+      assert.equal(answer.status, status);
+    }
+  }
+});
+
+test("tokens are made, listed and revoked over HTTP", async (t) => {
+  const server = await startServer(t, {
+    env: { TELLTALE_TOKEN_ADMIN: tokens.TELLTALE_TOKEN_ADMIN },
+  });
+  const make = (body) =>
+    request(server, {
+      method: "POST",
+      path: "/api/v1/tokens",
+      headers: admin,
+      body: JSON.stringify(body),
+    });
+  const made = await make({ name: "ci", scopes: ["ingest"] });
+  assert.equal(made.status, 201);
+  const { id, token, name, scopes, created_at } = made.json();
+  assert.match(id, /^tok_[0-9a-f]{16}$/);
+  assert.match(token, /^tt_[A-Za-z0-9_-]{43}$/);
+  assert.deepEqual([name, scopes], ["ci", ["ingest"]]);
+  assert.ok(Date.parse(created_at) > Date.now() - 60000);
+
+  assert.equal((await post(server, bearer(token))).status, 200);
+  assert.equal((await get(server, "/events", bearer(token))).status, 403);
+
+  const list = (await get(server, "/api/v1/tokens", admin)).json();
+  assert.deepEqual(list, {
+    items: [{ id, name, scopes, created_at }],
+    next_cursor: null,
+  });
+
+  // It survives a restart, and its text is in no other place.
+  await server.stop();
+  await server.start();
+  assert.equal((await post(server, bearer(token))).status, 200);
+
+  const revoke = (which) =>
+    request(server, {
+      method: "DELETE",
+      path: `/api/v1/tokens/${which}`,
+      headers: admin,
+    });
+  assert.equal((await revoke(id)).status, 204);
+  assert.equal((await post(server, bearer(token))).status, 401);
+  assert.equal((await revoke(id)).status, 404);
+  assert.equal((await revoke("x".repeat(100))).status, 404);
+
+  for (const [body, code] of [
+    [{ name: "x", scopes: ["write"] }, "invalid_token"],
+    [{ name: "x", scopes: [] }, "invalid_token"],
+    [{ name: "", scopes: ["read"] }, "invalid_token"],
+    [{ name: "x", scopes: ["read"], expires: 5 }, "unknown_field"],
+    [[], "invalid_json"],
+  ]) {
+    const answer = await make(body);
+    assert.equal(answer.status, 400);
+    assert.equal(answer.json().code, code);
+  }
+});
+
+test("the first token closes what was open, and ends its streams", async (t) => {
+  const server = await startServer(t);
+  const stream = await openStream(`${server.url}/events/stream`);
+  const made = await server.json("/api/v1/tokens", {
+    method: "POST",
+    body: JSON.stringify({ name: "me", scopes: "read,admin" }),
+  });
+  assert.equal((await post(server)).status, 401);
+  const mine = await openStream(`${server.url}/events/stream`, {
+    headers: bearer(made.token),
+  });
+  assert.equal(mine.status, 200);
+  await stream.ended;
+  const gone = await request(server, {
+    method: "DELETE",
+    path: `/api/v1/tokens/${made.id}`,
+    headers: bearer(made.token),
+  });
+  assert.equal(gone.status, 204);
+  await mine.ended;
+});
+
+test("the socket beside the store is admin without a token", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  const socketPath = path.join(server.folder, "telltale.db.sock");
+  const answer = await request(
+    { socketPath },
+    {
+      method: "POST",
+      path: "/api/v1/tokens",
+      body: JSON.stringify({ name: "cli", scopes: ["read"] }),
+    },
+  );
+  assert.equal(answer.status, 201);
+  const { token } = answer.json();
+  assert.equal((await get(server, "/events", bearer(token))).status, 200);
+});
+
+test("a rebound name is 421, a configured one is not", async (t) => {
+  const server = await startServer(t, { args: ["--host", "telltale.lan"] });
+  for (const host of ["localhost", "127.0.0.1", "[::1]", "localhost:1"])
+    assert.equal((await get(server, "/healthz", { host })).status, 200, host);
+  for (const host of ["evil.example", "localhost.evil.example", "127.0.0.2"]) {
+    const answer = await get(server, "/events/recent", { host });
+    assert.equal(answer.status, 421, host);
+    assert.equal(answer.json().code, "foreign_host");
+    assert.equal((await get(server, "/", { host })).status, 421, host);
+  }
+  assert.equal(
+    (await get(server, "/healthz", { host: "telltale.lan" })).status,
+    200,
+  );
+});
+
+test("another site's page may not change anything", async (t) => {
+  const server = await startServer(t);
+  for (const headers of [
+    { origin: "http://evil.example" },
+    { origin: "null" },
+    { origin: "http://localhost:1" },
+    { "sec-fetch-site": "cross-site" },
+  ]) {
+    const answer = await post(server, headers);
+    assert.equal(answer.status, 403);
+    assert.equal(answer.json().code, "foreign_origin");
+  }
+  const host = `127.0.0.1:${server.port}`;
+  const own = { host, origin: `http://${host}`, "sec-fetch-site": "same-origin" };
+  assert.equal((await post(server, own)).status, 200);
+  const events = (await get(server, "/events/recent")).json();
+  assert.equal(events.length, 1);
+});
+
+test("without tokens a proxy makes nobody admin", async (t) => {
+  const server = await startServer(t, { args: ["--host", "telltale.lan"] });
+  const proxied = [
+    { forwarded: "for=1.2.3.4" },
+    { "x-forwarded-for": "1.2.3.4" },
+    { "x-forwarded-proto": "https" },
+    { via: "1.1 proxy" },
+    { host: "telltale.lan" },
+  ];
+  for (const headers of proxied) {
+    const answer = await get(server, "/events/recent", headers);
+    assert.equal(answer.status, 403, JSON.stringify(headers));
+    assert.equal(answer.json().code, "proxy_without_token");
+    assert.match(answer.json().message, /token create/);
+    assert.equal((await get(server, "/healthz", headers)).status, 200);
+  }
+  const guarded = await startServer(t, {
+    args: ["--host", "telltale.lan"],
+    env: tokens,
+  });
+  for (const headers of proxied) {
+    const answer = await get(guarded, "/events/recent", { ...headers, ...read });
+    assert.equal(answer.status, 200);
+  }
+});
+
+test("beyond loopback a token or --insecure is needed", async (t) => {
+  const folder = await temporaryFolder(t);
+  const everywhere = ["--listen", "0.0.0.0:0"];
+  const server = new Server(folder, { args: everywhere });
+  await assert.rejects(server.start(), (error) => {
+    assert.match(error.message, /ended with 1/);
+    assert.match(error.message, /telltale token create/);
+    assert.match(error.message, /--insecure/);
+    return true;
+  });
+  for (const options of [
+    { args: [...everywhere, "--insecure"] },
+    { args: everywhere, env: tokens },
+  ]) {
+    const good = new Server(folder, options);
+    await good.start();
+    const open = !options.env;
+    assert.equal((await post(good)).status, open ? 200 : 401);
+    await good.stop();
+  }
+});
