@@ -88,6 +88,25 @@ static inline const char *tti_json_spaces(const char *p, const char *end) {
   return p;
 }
 
+/* The first byte from p on that is not a digit, or end. */
+static inline const char *tti_json_digits(const char *p, const char *end) {
+#if defined(__SSE2__) && !defined(TELLTALE_JSON_PORTABLE)
+  /* In one step, as the length of a number is hard to foretell. */
+  while (end - p >= 16) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i other = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8('0')),
+                                 _mm_cmpgt_epi8(bytes, _mm_set1_epi8('9')));
+    unsigned mask = (unsigned)_mm_movemask_epi8(other);
+    if (mask)
+      return p + __builtin_ctz(mask);
+    p += 16;
+  }
+#endif
+  while (p < end && (unsigned char)(*p - '0') <= 9)
+    p++;
+  return p;
+}
+
 /* The length of the well-formed UTF-8 character at p (p < end), 0 when it is
  * not one: the table of Unicode 3.9 (D92). */
 static inline size_t tti_json_utf8(const char *p, const char *end) {

@@ -9,7 +9,9 @@ static const char *malformed(tti_json_scan *s, const char *at,
   return NULL;
 }
 
-static const char *const ends_early = "the text ends too early";
+static const char ends_early[] = "the text ends too early";
+static const char no_comma[] = "a comma or a closing bracket is missing";
+static const char too_deep[] = "nested deeper than 128";
 
 static const char *slow_space(tti_json_scan *s, const char *p) {
   for (; p < s->end; p++) {
@@ -96,14 +98,12 @@ static inline bool is_digit(char c) {
 }
 
 static inline const char *skip_digits(tti_json_scan *s, const char *p) {
-  if (p == s->end)
-    return malformed(s, p, ends_early);
-  if (!is_digit(*p))
-    return malformed(s, p, "a digit is missing in a number");
-  do {
-    p++;
-  } while (p < s->end && is_digit(*p));
-  return p;
+  const char *first = p;
+  p = tti_json_digits(p, s->end);
+  if (__builtin_expect(p > first, 1))
+    return p;
+  return malformed(s, p,
+                   p == s->end ? ends_early : "a digit is missing in a number");
 }
 
 /* p is at the minus or the first digit. */
@@ -137,12 +137,8 @@ static const char *skip_word(tti_json_scan *s, const char *p, const char *word,
   return malformed(s, p, "not a JSON value");
 }
 
-static inline const char *skip_scalar(tti_json_scan *s, const char *p) {
-  if (p == s->end)
-    return malformed(s, p, ends_early);
+static const char *skip_literal(tti_json_scan *s, const char *p) {
   switch (*p) {
-  case '"':
-    return skip_string(s, p + 1);
   case 't':
     return skip_word(s, p, "true", 4);
   case 'f':
@@ -150,10 +146,18 @@ static inline const char *skip_scalar(tti_json_scan *s, const char *p) {
   case 'n':
     return skip_word(s, p, "null", 4);
   default:
-    if (*p == '-' || is_digit(*p))
-      return skip_number(s, p);
     return malformed(s, p, "not a JSON value");
   }
+}
+
+static inline const char *skip_scalar(tti_json_scan *s, const char *p) {
+  if (p == s->end)
+    return malformed(s, p, ends_early);
+  if (*p == '"')
+    return skip_string(s, p + 1);
+  if (is_digit(*p) || *p == '-')
+    return skip_number(s, p);
+  return skip_literal(s, p);
 }
 
 /* A key and its colon; answers the place where the value begins. */
@@ -173,49 +177,89 @@ static inline const char *skip_key(tti_json_scan *s, const char *p) {
   return skip_space(s, p + 1);
 }
 
-/* Validates one value at p, which is not whitespace; answers the place after
- * it. An explicit stack of one byte a level stands in for recursion. */
-static const char *skip_value(tti_json_scan *s, const char *p) {
+/* Whether a container opens at p. The brackets differ in one bit. */
+static inline bool is_opener(const tti_json_scan *s, const char *p) {
+  return p < s->end && (*p | 0x20) == '{';
+}
+
+/* The two runs below read what a container holds from p on, where an item of
+ * it begins, to the first bracket, and answer the place of that: a container
+ * opens as an item, or this one ends. They are two for speed: in each, the
+ * branches learn what usually comes next. */
+static inline const char *skip_members(tti_json_scan *s, const char *p) {
+  for (;;) {
+    p = skip_key(s, p);
+    if (!p || is_opener(s, p))
+      return p;
+    p = skip_scalar(s, p);
+    if (!p)
+      return NULL;
+    p = skip_space(s, p);
+    if (p == s->end)
+      return malformed(s, p, ends_early);
+    if (*p != ',')
+      return *p == '}' ? p : malformed(s, p, no_comma);
+    p = skip_space(s, p + 1);
+  }
+}
+
+static inline const char *skip_items(tti_json_scan *s, const char *p) {
+  for (;;) {
+    if (is_opener(s, p))
+      return p;
+    p = skip_scalar(s, p);
+    if (!p)
+      return NULL;
+    p = skip_space(s, p);
+    if (p == s->end)
+      return malformed(s, p, ends_early);
+    if (*p != ',')
+      return *p == ']' ? p : malformed(s, p, no_comma);
+    p = skip_space(s, p + 1);
+  }
+}
+
+/* Validates the container that opens at p; answers the place after it. An
+ * explicit stack of one byte a level stands in for recursion. */
+static const char *skip_container(tti_json_scan *s, const char *p) {
   char closers[TTI_JSON_MAX_DEPTH + 2];
   unsigned base = s->depth, depth = base;
   for (;;) {
-    /* A value begins at p. */
-    if (p < s->end && (*p == '{' || *p == '[')) {
-      char closer = *p == '{' ? '}' : ']';
-      if (depth == s->max_depth)
-        return malformed(s, p, "nested deeper than 128");
-      closers[++depth] = closer;
-      p = skip_space(s, p + 1);
-      if (p == s->end || *p != closer) {
-        if (closer == '}' && !(p = skip_key(s, p)))
+    /* One opens at p. ']' and '}' come two after '[' and '{'. */
+    if (depth == s->max_depth)
+      return malformed(s, p, too_deep);
+    char closer = (char)(*p + 2);
+    closers[++depth] = closer;
+    p = skip_space(s, p + 1);
+    bool closes = p < s->end && *p == closer;
+    for (;;) {
+      if (!closes) {
+        p = closer == '}' ? skip_members(s, p) : skip_items(s, p);
+        if (!p)
           return NULL;
-        continue;
+        if (*p != closer)
+          break;
       }
       p++;
-      depth--;
-    } else {
-      p = skip_scalar(s, p);
-      if (!p)
-        return NULL;
-    }
-    /* A value has ended at p: close what closes, then go to the next one. */
-    for (;;) {
-      if (depth == base)
+      if (--depth == base)
         return p;
+      closer = closers[depth];
       p = skip_space(s, p);
       if (p == s->end)
         return malformed(s, p, ends_early);
-      if (*p == ',')
-        break;
-      if (*p != closers[depth])
-        return malformed(s, p, "a comma or a closing bracket is missing");
-      p++;
-      depth--;
+      closes = *p == closer;
+      if (!closes && *p != ',')
+        return malformed(s, p, no_comma);
+      if (!closes)
+        p = skip_space(s, p + 1);
     }
-    p = skip_space(s, p + 1);
-    if (closers[depth] == '}' && !(p = skip_key(s, p)))
-      return NULL;
   }
+}
+
+/* Validates one value at p, which is not whitespace; answers the place after
+ * it. */
+static inline const char *skip_value(tti_json_scan *s, const char *p) {
+  return is_opener(s, p) ? skip_container(s, p) : skip_scalar(s, p);
 }
 
 static tti_json_type type_of(char first) {
@@ -295,7 +339,7 @@ static bool open_container(tti_json_scan *s, char opener, const char *reason) {
   else if (*p != opener)
     malformed(s, p, reason);
   else if (s->depth == s->max_depth)
-    malformed(s, p, "nested deeper than 128");
+    malformed(s, p, too_deep);
   if (tti_json_scan_failed(s))
     return false;
   s->at = p + 1;
@@ -321,7 +365,7 @@ static bool next_in_container(tti_json_scan *s, char closer) {
     return false;
   }
   if (!fresh && *p != ',') {
-    malformed(s, p, "a comma or a closing bracket is missing");
+    malformed(s, p, no_comma);
     return false;
   }
   s->at = skip_space(s, fresh ? p : p + 1);
