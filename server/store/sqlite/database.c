@@ -1,6 +1,9 @@
 #include "server/store/sqlite/database.h"
 
 #include "server/testing/fault.h"
+#ifdef TELLTALE_TESTING
+#include "server/testing/vfs.h"
+#endif
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +19,7 @@ int database_fault(int error_number) {
 
 static const char *vfs_name(void) {
 #ifdef TELLTALE_TESTING
-  return getenv("TELLTALE_TEST_VFS");
+  return testing_vfs_name();
 #else
   return NULL;
 #endif
