@@ -195,6 +195,8 @@ out:
 
 tti_slice tti_http_header(const tti_http_answer *answer, const char *name) {
   tti_slice wanted = tti_slice_of(name);
+  if (answer->head.len == 0)
+    return (tti_slice){NULL, 0};
   const char *at = answer->head.data, *end = at + answer->head.len;
   while (at < end) {
     const char *stop = memchr(at, '\n', (size_t)(end - at));
