@@ -54,6 +54,7 @@ typedef struct tt_emitter_ops {
   tt_error (*flush)(void *self, int timeout_ms);
   void (*stats)(void *self, tt_emitter_stats *out_stats);
   void (*free)(void *self, int timeout_ms);
+  int free_timeout_ms; /* what tt_emitter_free gives to free; 0: 2,000 */
 } tt_emitter_ops;
 
 /* Wraps an implementation (taking `self` on success). `source` is copied and

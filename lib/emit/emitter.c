@@ -1,10 +1,9 @@
-#include "lib/emit/emitter.h"
-
 #include "lib/base/time.h"
 #include "lib/emit/fork.h"
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <telltale/emitter.h>
 #include <unistd.h>
 
 #define FREE_TIMEOUT_MS 2000
@@ -24,7 +23,6 @@ struct tt_emitter {
   tt_emitter_ops ops;
   void *self;
   char *source;
-  int free_timeout_ms;
   bool wiped;
   shared *shared;
   _Atomic(agent *) agent; /* changed and referenced under shared->lock */
@@ -104,13 +102,10 @@ tt_error tt_emitter_from_ops(const tt_emitter_ops *ops, void *self,
   }
   e->ops = *ops;
   e->self = self;
-  e->free_timeout_ms = FREE_TIMEOUT_MS;
+  if (!e->ops.free_timeout_ms)
+    e->ops.free_timeout_ms = FREE_TIMEOUT_MS;
   *out_emitter = e;
   return TT_OK;
-}
-
-void tti_emitter_set_free_timeout(tt_emitter *emitter, int timeout_ms) {
-  emitter->free_timeout_ms = timeout_ms;
 }
 
 void tt_emitter_set_agent_id(tt_emitter *emitter, const char *agent_id) {
@@ -183,7 +178,7 @@ void tt_emitter_free(tt_emitter *emitter) {
   if (!emitter)
     return;
   if (emitter->ops.free)
-    emitter->ops.free(emitter->self, emitter->free_timeout_ms);
+    emitter->ops.free(emitter->self, emitter->ops.free_timeout_ms);
   agent_unref(atomic_load_explicit(&emitter->agent, memory_order_relaxed));
   tti_fork_memory_free(emitter->shared, sizeof(*emitter->shared));
   free(emitter->source);

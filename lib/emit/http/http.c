@@ -1,16 +1,15 @@
-#include "lib/emit/emitter.h"
 #include "lib/emit/fork.h"
 #include "lib/emit/http/sender.h"
 #include "lib/http/client.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <telltale/emitter.h>
 
 #define QUEUE_EVENTS       8192
 #define QUEUE_BYTES        ((size_t)8 * 1024 * 1024)
 #define REQUEST_TIMEOUT_MS 10000
 #define MAX_ATTEMPTS       10
-#define FREE_TIMEOUT_MS    2000
 
 /* In fork memory: a child finds no sender and makes its own at its first emit.
  * What it inherits of its parent's (a queue, a connection) it neither uses nor
@@ -149,11 +148,6 @@ static tt_error configure(tti_sender_config *config,
 
 tt_error tt_emitter_new(const tt_emitter_options *options,
                         tt_emitter **out_emitter) {
-  static const tt_emitter_ops ops = {.version = 1,
-                                     .emit = http_emit,
-                                     .flush = http_flush,
-                                     .stats = http_stats,
-                                     .free = http_free};
   if (!options || !out_emitter)
     return TT_EINVAL;
   if (is_blank(options->url))
@@ -170,13 +164,16 @@ tt_error tt_emitter_new(const tt_emitter_options *options,
   error = configure(&e->config, options);
   if (error)
     goto out;
+  tt_emitter_ops ops = {.version = 1,
+                        .emit = http_emit,
+                        .flush = http_flush,
+                        .stats = http_stats,
+                        .free = http_free,
+                        .free_timeout_ms = options->free_timeout_ms};
   tt_emitter *emitter;
   error = tt_emitter_from_ops(&ops, e, options->source, &emitter);
   if (error)
     goto out;
-  tti_emitter_set_free_timeout(emitter, options->free_timeout_ms
-                                            ? options->free_timeout_ms
-                                            : FREE_TIMEOUT_MS);
   tt_emitter_set_agent_id(emitter, options->agent_id);
   *out_emitter = emitter;
   return TT_OK;

@@ -1,7 +1,7 @@
-#include "lib/emit/emitter.h"
 #include "lib/emit/render.h"
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <telltale/emitter.h>
 
 /* Beyond this the stream would cut the data anyway. */
 #define DATA_MAX_BYTES (TELLTALE_ENVELOPE_MAX_BYTES * 2)
