@@ -51,7 +51,7 @@ static int refuse_when_full(writer *w, statement_id count, store_job *job) {
 static int find_own(sqlite_store *s, store_job *job,
                     const unsigned char *digest, uint64_t number) {
   store_answers answers;
-  bool found;
+  bool found = false;
   int rc = load_answers(&s->writer, digest, &answers, &found);
   if (rc != SQLITE_OK)
     return rc;
@@ -101,7 +101,7 @@ int keys_find(sqlite_store *s, store_job *job) {
 static int put_own(writer *w, const store_job *job, const unsigned char *digest,
                    uint64_t number) {
   store_answers answers;
-  bool found;
+  bool found = false;
   int rc = load_answers(w, digest, &answers, &found);
   sqlite3_stmt *put = rc ? NULL : writer_statement(w, STMT_PUT_PRODUCER, &rc);
   if (!put)
