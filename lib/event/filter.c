@@ -220,6 +220,30 @@ bool tti_filter_match(const tti_filter *filter, const tti_record *record) {
          matches(&filter->keys[AGENT_ID], record->agent_id);
 }
 
+static bool may_have_any(const tti_filter *filter, enum key key,
+                         const tti_filter_hint *hint) {
+  const values *v = &filter->keys[key];
+  for (size_t i = 0; i < v->count; i++)
+    if (hint->may_have(hint->context, key_names[key], item(v, i)))
+      return true;
+  return false;
+}
+
+bool tti_filter_may_match(const tti_filter *filter,
+                          const tti_filter_hint *hint) {
+  if (!filter)
+    return true;
+  for (int key = 0; key < KEYS; key++) {
+    bool threshold = key == LEVEL && filter->at_least != TT_LEVEL_UNSET;
+    if (threshold && hint->levels >> filter->at_least)
+      continue;
+    if ((threshold || filter->keys[key].count) &&
+        !may_have_any(filter, (enum key)key, hint))
+      return false;
+  }
+  return true;
+}
+
 const char *tti_filter_text(const tti_filter *filter) {
   return filter && filter->text.len ? filter->text.data : "";
 }

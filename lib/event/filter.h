@@ -27,6 +27,19 @@ bool tti_filter_names_channel(const tti_filter *filter, tti_slice channel);
 
 bool tti_filter_match(const tti_filter *filter, const tti_record *record);
 
+/* What is known of a set of records without looking at them: whether a value
+ * may occur under a filter key (true when in doubt), and the ranks of their
+ * levels, one bit (1u << tt_level) each. */
+typedef struct tti_filter_hint {
+  bool (*may_have)(const void *context, tti_slice key, tti_slice value);
+  const void *context;
+  unsigned levels;
+} tti_filter_hint;
+
+/* False: none of those records matches. */
+bool tti_filter_may_match(const tti_filter *filter,
+                          const tti_filter_hint *hint);
+
 /* A canonical text: equal filters have equal texts. It is a query string, but
  * for ">=" which stands as it is. NUL-terminated, owned by the filter. "" for
  * one that matches everything. */

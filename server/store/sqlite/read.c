@@ -19,21 +19,59 @@ static int scan_rows(store_scan *scan, sqlite3_stmt *stmt) {
   return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int scan_table(sqlite3 *db, store_scan *scan, uint64_t id, uint64_t from,
+static int scan_range(store_scan *scan, sqlite3_stmt *stmt, uint64_t from,
                       uint64_t to) {
+  bind_u64(stmt, 1, from);
+  bind_u64(stmt, 2, to);
+  int rc = scan_rows(scan, stmt);
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+/* Block by block, passing over those whose summary rules a match out. */
+static int scan_blocks(sqlite3 *db, store_scan *scan, const log_table *table,
+                       sqlite3_stmt *stmt, uint64_t from, uint64_t to) {
+  bool down = scan->read->order == STORE_DESCENDING;
+  sqlite3_stmt *get;
+  int rc = block_prepare(db, &get);
+  while (rc == SQLITE_OK && from <= to && !scan->full && !scan->read->error) {
+    uint64_t low, high;
+    bool may = true;
+    if (block_of(table, down ? to : from, &low, &high))
+      rc = block_may_match(get, low, scan->read, &may);
+    if (low < from)
+      low = from;
+    if (high > to)
+      high = to;
+    if (rc == SQLITE_OK && may)
+      rc = scan_range(scan, stmt, low, high);
+    else
+      scan_skip(scan, down ? low : high);
+    if (down)
+      to = low - 1;
+    else
+      from = high + 1;
+  }
+  sqlite3_finalize(get);
+  return rc;
+}
+
+static int scan_table(sqlite3 *db, store_scan *scan, const log_table *table,
+                      uint64_t from, uint64_t to) {
   char sql[160];
   bool down = scan->read->order == STORE_DESCENDING;
   snprintf(sql, sizeof sql,
            "SELECT seq, received_us, record FROM log_%llu"
            " WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq%s",
-           (unsigned long long)id, down ? " DESC" : "");
+           (unsigned long long)table->id, down ? " DESC" : "");
   sqlite3_stmt *stmt;
   int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
   if (rc != SQLITE_OK)
     return rc;
-  bind_u64(stmt, 1, from);
-  bind_u64(stmt, 2, to);
-  rc = scan_rows(scan, stmt);
+  if (scan->filtered || scan->read->kinds)
+    rc = scan_blocks(db, scan, table, stmt, from, to);
+  else
+    rc = scan_range(scan, stmt, from, to);
   sqlite3_finalize(stmt);
   return rc;
 }
@@ -134,7 +172,7 @@ static int scan_tables(sqlite3 *db, store_scan *scan, const writer *list) {
     uint64_t to = table->to_seq < scan->high ? table->to_seq : scan->high;
     if (table->state == TABLE_DOOMED || from > to)
       continue;
-    int rc = scan_table(db, scan, table->id, from, to);
+    int rc = scan_table(db, scan, table, from, to);
     if (rc != SQLITE_OK || scan->read->error)
       return rc;
   }

@@ -63,8 +63,11 @@
   X(SET_TABLE, "UPDATE log_tables SET to_seq = ?2, state = ?3,"                \
                " summarised_to = ?4 WHERE id = ?1")                            \
   X(DROP_TABLE, "DELETE FROM log_tables WHERE id = ?1")                        \
-  X(PUT_BLOCK, "INSERT INTO log_blocks(from_seq, table_id, to_seq, kinds,"     \
-               " bloom) VALUES(?1, ?2, ?3, ?4, ?5)")                           \
+  X(PUT_BLOCK, "INSERT INTO log_blocks(from_seq, kinds, levels, bloom)"        \
+               " VALUES(?1, ?2, ?3, ?4)")                                      \
+  X(DROP_BLOCKS, "DELETE FROM log_blocks WHERE from_seq IN (SELECT from_seq"   \
+                 " FROM log_blocks WHERE from_seq BETWEEN ?1 AND ?2"           \
+                 " LIMIT ?3)")                                                 \
   X(PAGE_COUNT, "PRAGMA page_count")                                           \
   X(FREE_PAGES, "PRAGMA freelist_count")
 
@@ -252,6 +255,21 @@ int token_revoke(sqlite_store *s, store_job *job);
 int tokens_load(sqlite_store *s);
 size_t sqlite_tokens(store *base, store_token *out_tokens, size_t max,
                      uint64_t *out_generation);
+
+/* ---- blocks.c ---- */
+
+/* Summarises the next block of a closed table. */
+int block_summarise(sqlite_store *s, log_table *table);
+
+/* The table's block that holds `seq`. False: it has no summary yet. */
+bool block_of(const log_table *table, uint64_t seq, uint64_t *out_from,
+              uint64_t *out_to);
+
+/* Whether the block that begins at `from` may hold what the read wants. Only
+ * a summary that says so makes it false. `get` is from block_prepare. */
+int block_prepare(sqlite3 *db, sqlite3_stmt **out_get);
+int block_may_match(sqlite3_stmt *get, uint64_t from, const store_read *read,
+                    bool *out_may);
 
 /* ---- upkeep.c ---- */
 

@@ -7,6 +7,7 @@
 /* What the store does beside its jobs, in bites of at most 2 ms a group. */
 
 #define EXPIRE_KEYS      64
+#define DROP_BLOCKS      128
 #define VACUUM_PAGES     64
 #define VACUUM_MIN_PAGES 4096
 #define FIRST_DELETE     50
@@ -131,6 +132,19 @@ static int empty_table(sqlite_store *s, const log_table *table,
   return rc;
 }
 
+static int drop_blocks(writer *w, const log_table *table, bool *out_gone) {
+  int rc;
+  sqlite3_stmt *drop = writer_statement(w, STMT_DROP_BLOCKS, &rc);
+  if (!drop)
+    return rc;
+  bind_u64(drop, 1, table->from_seq);
+  bind_u64(drop, 2, table->to_seq);
+  sqlite3_bind_int(drop, 3, DROP_BLOCKS);
+  rc = database_run(drop);
+  *out_gone = rc == SQLITE_OK && sqlite3_changes(w->db) < DROP_BLOCKS;
+  return rc;
+}
+
 static int drop_table(writer *w, const log_table *table) {
   char sql[64];
   snprintf(sql, sizeof sql, "DROP TABLE log_%llu",
@@ -163,10 +177,29 @@ static int retire(sqlite_store *s, int64_t deadline_us) {
     sqlite3_finalize(w->insert);
     w->insert = NULL;
   }
-  bool empty;
+  bool empty = false, gone = false;
   int rc = empty_table(s, table, deadline_us, &empty);
   if (rc == SQLITE_OK && empty)
+    rc = drop_blocks(w, table, &gone);
+  if (rc == SQLITE_OK && gone)
     rc = drop_table(w, table);
+  return rc;
+}
+
+static log_table *first_unsummarised(writer *w) {
+  for (size_t i = 0; i < w->table_count; i++)
+    if (w->tables[i].state == TABLE_CLOSED &&
+        w->tables[i].summarised_to < w->tables[i].to_seq)
+      return &w->tables[i];
+  return NULL;
+}
+
+static int summarise(sqlite_store *s, int64_t deadline_us) {
+  int rc = SQLITE_OK;
+  log_table *table;
+  while (rc == SQLITE_OK && server_monotonic_us() < deadline_us &&
+         (table = first_unsummarised(&s->writer)))
+    rc = block_summarise(s, table);
   return rc;
 }
 
@@ -200,9 +233,12 @@ int upkeep_run(sqlite_store *s, int64_t deadline_us, bool *out_more) {
     rc = keys_expire(s, EXPIRE_KEYS, &more_keys);
   if (rc == SQLITE_OK)
     rc = retire(s, deadline_us);
+  if (rc == SQLITE_OK)
+    rc = summarise(s, deadline_us);
   if (rc == SQLITE_OK && !first_doomed(w) && wants_vacuum(w))
     rc = give_back_pages(w);
-  *out_more = more_keys || first_doomed(w) || wants_vacuum(w);
+  *out_more =
+      more_keys || first_doomed(w) || first_unsummarised(w) || wants_vacuum(w);
   return rc;
 }
 
@@ -242,6 +278,6 @@ int upkeep_check(sqlite_store *s) {
     rc = keys_are_due(w, &keys);
   /* Nothing is written when nothing is due. */
   w->background_due = w->background_due || expired || keys || first_doomed(w) ||
-                      wants_vacuum(w);
+                      first_unsummarised(w) || wants_vacuum(w);
   return rc;
 }
