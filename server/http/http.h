@@ -68,6 +68,12 @@ tt_error http_server_new(const http_options *options, loop *const *loops,
                          size_t loop_count, const char *address, uint16_t port,
                          tti_buf *out_error, http_server **out_server);
 
+/* Listens on a Unix socket too, mode 0600: connections over it are the local
+ * admin's. A socket file that nobody listens on is replaced. Any thread, before
+ * http_server_close. The file is removed by http_server_free. */
+tt_error http_server_listen_unix(http_server *server, const char *path,
+                                 tti_buf *out_error);
+
 uint16_t http_server_port(const http_server *server);
 
 /* Stops accepting and closes idle connections; busy ones close after their

@@ -1,0 +1,170 @@
+#include "server/http/request.h"
+
+#include "server/http/connection.h"
+#include "server/http/worker.h"
+#include <stdlib.h>
+
+void *http_request_alloc(http_request *request, size_t bytes) {
+  if (bytes > SIZE_MAX / 2)
+    return NULL;
+  size_t size = (bytes + 15) & ~(size_t)15;
+  if (size <= request->free_bytes) {
+    char *at = request->free_at;
+    request->free_at += size;
+    request->free_bytes -= size;
+    return at;
+  }
+  void **block = malloc(size + 16);
+  if (!block)
+    return NULL;
+  *block = request->blocks;
+  request->blocks = block;
+  return (char *)block + 16;
+}
+
+bool http_request_charge(http_request *request, size_t bytes) {
+  if (!http_budget_take(&request->worker->share, bytes))
+    return false;
+  request->charged += bytes;
+  return true;
+}
+
+http_request *http_request_new(http_connection *connection, const char *head,
+                               size_t head_len, const char **out_bytes) {
+  http_worker *worker = connection->worker;
+  http_request *r = http_worker_block(worker);
+  if (!r)
+    return NULL;
+  size_t header = (sizeof(*r) + 15) & ~(size_t)15;
+  memset(r, 0, sizeof(*r));
+  r->connection = connection;
+  r->worker = worker;
+  r->free_at = (char *)r + header;
+  r->free_bytes = HTTP_REQUEST_BLOCK - header;
+  r->extras_end = &r->extras;
+  char *bytes = http_request_alloc(r, head_len + 1);
+  if (!bytes) {
+    http_request_free(r);
+    return NULL;
+  }
+  memcpy(bytes, head, head_len);
+  bytes[head_len] = '\0';
+  *out_bytes = bytes;
+  return r;
+}
+
+void http_request_free(http_request *request) {
+  while (request->blocks) {
+    void **block = request->blocks;
+    request->blocks = *block;
+    free(block);
+  }
+  if (request->body_owned)
+    free(request->body);
+  free(request->out_owned);
+  http_budget_give(&request->worker->share, request->charged);
+  http_worker_unblock(request->worker, request);
+}
+
+bool http_request_body_room(http_request *r, size_t cap) {
+  if (cap <= r->body_cap)
+    return true;
+  /* A small body stays in the block, with room left for the answer. */
+  if (!r->body && cap + 512 <= r->free_bytes) {
+    r->body = http_request_alloc(r, cap);
+    r->body_cap = cap;
+    return true;
+  }
+  char *body = r->body_owned ? realloc(r->body, cap) : malloc(cap);
+  if (!body)
+    return false;
+  if (!r->body_owned && r->body_len)
+    memcpy(body, r->body, r->body_len);
+  r->body = body;
+  r->body_cap = cap;
+  r->body_owned = true;
+  return true;
+}
+
+unsigned http_request_method(const http_request *request) {
+  return request->head.method;
+}
+
+const char *http_request_method_name(const http_request *request) {
+  switch (request->head.method) {
+  case HTTP_GET_:
+    return request->head.is_head ? "HEAD" : "GET";
+  case HTTP_POST_:
+    return "POST";
+  case HTTP_PUT_:
+    return "PUT";
+  case HTTP_PATCH_:
+    return "PATCH";
+  case HTTP_DELETE_:
+    return "DELETE";
+  default:
+    return request->head.is_options ? "OPTIONS" : "other";
+  }
+}
+
+bool http_request_is_head(const http_request *request) {
+  return request->head.is_head;
+}
+
+tti_slice http_request_path(const http_request *request) {
+  return request->head.path;
+}
+
+tti_slice http_request_query(const http_request *request) {
+  return request->head.query;
+}
+
+const http_route *http_request_route(const http_request *request) {
+  return request->route;
+}
+
+tti_slice http_request_body(const http_request *request) {
+  return (tti_slice){request->body_len ? request->body : NULL,
+                     request->body_len};
+}
+
+tti_slice http_request_header(const http_request *request, const char *name) {
+  return http_head_field(&request->head, tti_slice_of(name), 0);
+}
+
+size_t http_request_header_count(const http_request *request,
+                                 const char *name) {
+  size_t count = 0;
+  while (http_head_field(&request->head, tti_slice_of(name), count).ptr)
+    count++;
+  return count;
+}
+
+const char *http_request_peer(const http_request *request) {
+  return request->connection->peer;
+}
+
+bool http_request_peer_is_loopback(const http_request *request) {
+  return request->connection->loopback;
+}
+
+bool http_request_is_local_admin(const http_request *request) {
+  return request->connection->is_unix;
+}
+
+loop *http_request_loop(const http_request *request) {
+  return request->worker->l;
+}
+
+void *http_connection_data(const http_request *request) {
+  return request->connection->app_data;
+}
+
+void http_connection_set_data(http_request *request, void *data,
+                              void (*free_fn)(void *data)) {
+  http_connection *c = request->connection;
+  if (c->app_data && c->app_free && c->app_data != data)
+    c->app_free(c->app_data);
+  c->app_data = data;
+  c->app_free = free_fn;
+}
