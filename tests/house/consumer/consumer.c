@@ -1,0 +1,41 @@
+/* A C11 program that uses what is installed, and nothing else. */
+#include <stdio.h>
+#include <telltale/emitter.h>
+#include <telltale/metrics.h>
+#include <telltale/stream.h>
+
+int main(void) {
+  tt_stream *stream = NULL;
+  tt_reader *reader = NULL;
+  tt_emitter *emitter = NULL;
+  tt_read_result result;
+  int status = 1;
+
+  if (tt_stream_new(NULL, &stream) || tt_reader_new(stream, 0, &reader) ||
+      tt_emitter_stream_new(stream, "consumer", &emitter))
+    goto out;
+  tt_emit(emitter, "bare");
+  tt_emit(emitter, "deploy", tt_str("env", "prod"), tt_int("rows", 42));
+  if (tt_emitter_flush(emitter, 1000))
+    goto out;
+  int events = 0;
+  while (tt_reader_try_read(reader, &result))
+    events += result.envelope != NULL;
+  if (events != 2)
+    goto out;
+#ifdef CONSUMER_HTTP
+  tt_emitter *http = NULL;
+  /* No URL: an emitter that does nothing, so no server is needed. */
+  if (tt_emitter_new(&(tt_emitter_options){.source = "consumer"}, &http))
+    goto out;
+  tt_emit(http, "nobody hears");
+  tt_emitter_free(http);
+#endif
+  puts(tt_error_message(TT_OK));
+  status = 0;
+out:
+  tt_emitter_free(emitter);
+  tt_reader_free(reader);
+  tt_stream_free(stream);
+  return status;
+}

@@ -1,0 +1,27 @@
+// A C++17 program that uses what is installed, and nothing else.
+#include <telltale/emitter.h>
+#include <telltale/metrics.h>
+#include <telltale/stream.h>
+
+int main() {
+  tt_stream *stream = nullptr;
+  tt_emitter *emitter = nullptr;
+  if (tt_stream_new(nullptr, &stream) ||
+      tt_emitter_stream_new(stream, "consumer", &emitter))
+    return 1;
+  tt_emit(emitter, "bare");
+  tt_emit_warn(emitter, "deploy", tt_str("env", "prod"), tt_int("rows", 42));
+#ifdef CONSUMER_HTTP
+  tt_emitter_options options{};
+  options.source = "consumer";
+  tt_emitter *http = nullptr;
+  if (tt_emitter_new(&options, &http))
+    return 1;
+  tt_emit(http, "nobody hears", tt_bool("ok", true));
+  tt_emitter_free(http);
+#endif
+  const bool ok = tt_stream_seq(stream) == 2;
+  tt_emitter_free(emitter);
+  tt_stream_free(stream);
+  return ok ? 0 : 1;
+}
