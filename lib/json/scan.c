@@ -93,6 +93,47 @@ static inline const char *skip_string(tti_json_scan *s, const char *p) {
   }
 }
 
+/* The same for a key. Keys come again and again, so the processor foretells a
+ * jump to the code for this one's length and goes on from an address it knows;
+ * p + length it would have to wait for (250 B events: half as fast again). The
+ * empty asm keeps the compiler from folding the cases back into that sum. */
+static inline const char *skip_key_string(tti_json_scan *s, const char *p) {
+#if defined(__SSE2__) && !defined(TELLTALE_JSON_PORTABLE)
+#define LENGTH(n)                                                              \
+  case n:                                                                      \
+    at = p + (n);                                                              \
+    __asm__("" : "+r"(at));                                                    \
+    break;
+  unsigned mask = s->end - p >= 16 ? tti_json_special_mask(p) : 0;
+  if (mask) {
+    const char *at = p;
+    switch (__builtin_ctz(mask)) {
+      LENGTH(1)
+      LENGTH(2)
+      LENGTH(3)
+      LENGTH(4)
+      LENGTH(5)
+      LENGTH(6)
+      LENGTH(7)
+      LENGTH(8)
+      LENGTH(9)
+      LENGTH(10)
+      LENGTH(11)
+      LENGTH(12)
+      LENGTH(13)
+      LENGTH(14)
+      LENGTH(15)
+    default:
+      break;
+    }
+    if (*at == '"')
+      return at + 1;
+  }
+#undef LENGTH
+#endif
+  return skip_string(s, p);
+}
+
 static inline bool is_digit(char c) {
   return (unsigned char)(c - '0') <= 9;
 }
@@ -166,7 +207,7 @@ static inline const char *skip_key(tti_json_scan *s, const char *p) {
     return malformed(s, p, ends_early);
   if (*p != '"')
     return malformed(s, p, "a key in double quotes is missing");
-  p = skip_string(s, p + 1);
+  p = skip_key_string(s, p + 1);
   if (!p)
     return NULL;
   p = skip_space(s, p);
@@ -389,7 +430,7 @@ static const char *read_key(tti_json_scan *s, const char *p,
   const char *begin = p;
   s->escaped = false;
   if (p < s->end && *p == '"') {
-    p = skip_string(s, p + 1);
+    p = skip_key_string(s, p + 1);
     if (!p)
       return NULL;
     *out_key = (tti_json_value){
