@@ -16,7 +16,6 @@ struct auth {
   auth_entry *entries; /* under the mutex */
   size_t count;
   size_t fixed; /* of the environment */
-  uint64_t store_generation;
   /* Stored with release after the table has changed, so that who reads the new
    * number with acquire also finds the new table. */
   _Atomic uint64_t generation;
@@ -69,39 +68,34 @@ void auth_free(auth *a) {
 }
 
 tt_error auth_refresh(auth *a) {
+  store_token *tokens = NULL;
+  size_t found = 0;
   if (!a->options.store)
     return TT_OK;
-  store_token *tokens = calloc(AUTH_TOKENS_MAX, sizeof(*tokens));
-  auth_entry *entries = calloc(a->fixed + AUTH_TOKENS_MAX, sizeof(*entries));
-  if (!tokens || !entries) {
-    free(tokens);
-    free(entries);
-    return TT_ENOMEM;
-  }
   /* The store is asked under the mutex, so that of two refreshes at once the
    * later look is the one that stays. */
   pthread_mutex_lock(&a->mutex);
-  uint64_t generation;
-  size_t found =
-      store_tokens(a->options.store, tokens, AUTH_TOKENS_MAX, &generation);
+  tt_error error = auth_tokens_in_force(a->options.store, &tokens, &found);
+  auth_entry *entries =
+      error == TT_OK ? calloc(a->fixed + found + 1, sizeof(*entries)) : NULL;
+  if (!entries) {
+    pthread_mutex_unlock(&a->mutex);
+    free(tokens);
+    return TT_ENOMEM;
+  }
   memcpy(entries, a->entries, a->fixed * sizeof(*entries));
-  size_t count = a->fixed;
-  for (size_t i = 0; i < found && i < AUTH_TOKENS_MAX; i++) {
-    if (tokens[i].revoked_us)
-      continue;
-    auth_entry *entry = &entries[count++];
+  for (size_t i = 0; i < found; i++) {
+    auth_entry *entry = &entries[a->fixed + i];
     memcpy(entry->id, tokens[i].id, sizeof(entry->id));
     entry->scopes = tokens[i].scopes;
     memcpy(entry->sha256, tokens[i].sha256, sizeof(entry->sha256));
   }
-  auth_entry *old = a->entries;
+  free(a->entries);
   a->entries = entries;
-  a->count = count;
-  a->store_generation = generation;
-  atomic_store_explicit(&a->has_tokens, count > 0, memory_order_relaxed);
+  a->count = a->fixed + found;
+  atomic_store_explicit(&a->has_tokens, a->count > 0, memory_order_relaxed);
   atomic_fetch_add_explicit(&a->generation, 1, memory_order_release);
   pthread_mutex_unlock(&a->mutex);
-  free(old);
   free(tokens);
   return TT_OK;
 }

@@ -73,6 +73,11 @@ tt_error auth_token_make(tti_slice name, unsigned scopes,
                          char out_text[AUTH_TOKEN_TEXT],
                          store_token *out_token);
 
+/* The tokens of a store that are in force, oldest first; *out_tokens is freed
+ * by the caller. TT_ENOMEM. */
+tt_error auth_tokens_in_force(store *s, store_token **out_tokens,
+                              size_t *out_count);
+
 /* For a store that no server holds: both wait for the disk. TT_ENOTFOUND: no
  * token of that id is in force; TT_EFULL: AUTH_TOKENS_MAX are; TT_EIO with the
  * reason in *out_error. */

@@ -50,11 +50,11 @@ tt_error auth_token_create_offline(store *s, tti_slice name, unsigned scopes,
                                    store_token *out_token) {
   waiter w = {.job = {.kind = STORE_JOB_TOKEN_CREATE}};
   char text[AUTH_TOKEN_TEXT];
-  uint64_t generation;
-  store_token *tokens = calloc(AUTH_TOKENS_MAX, sizeof(*tokens));
-  if (!tokens)
-    return TT_ENOMEM;
-  size_t count = store_tokens(s, tokens, AUTH_TOKENS_MAX, &generation);
+  store_token *tokens;
+  size_t count;
+  tt_error error = auth_tokens_in_force(s, &tokens, &count);
+  if (error != TT_OK)
+    return error;
   free(tokens);
   if (count >= AUTH_TOKENS_MAX) {
     tti_buf_printf(out_error,
@@ -62,7 +62,7 @@ tt_error auth_token_create_offline(store *s, tti_slice name, unsigned scopes,
                    AUTH_TOKENS_MAX);
     return TT_EFULL;
   }
-  tt_error error = auth_token_make(name, scopes, text, &w.job.token);
+  error = auth_token_make(name, scopes, text, &w.job.token);
   if (error != TT_OK) {
     tti_buf_append_text(out_error,
                         "a token needs a name of 1 to 63 printable characters "

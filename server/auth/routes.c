@@ -1,3 +1,4 @@
+#include "lib/json/write.h"
 #include "server/auth/table.h"
 #include "server/io/log.h"
 
@@ -38,12 +39,9 @@ void auth_token_json(tti_buf *out, const store_token *token, const char *text) {
   char scopes[AUTH_SCOPES_TEXT], created[TTI_RFC3339_MAX];
   auth_scopes_text(token->scopes, scopes);
   tti_rfc3339_format(token->created_us, created);
-  json_t *name = json_string(token->name);
-  char *quoted = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
-  json_decref(name);
-  tti_buf_printf(out, "{\"id\":\"%s\",\"name\":%s,\"scopes\":[", token->id,
-                 quoted ? quoted : "\"\"");
-  free(quoted);
+  tti_buf_printf(out, "{\"id\":\"%s\",\"name\":", token->id);
+  tti_json_write_text(out, token->name);
+  tti_buf_append_text(out, ",\"scopes\":[");
   for (const char *at = scopes; *at;) {
     size_t len = strcspn(at, ",");
     tti_buf_printf(out, "%s\"%.*s\"", at == scopes ? "" : ",", (int)len, at);
@@ -172,14 +170,12 @@ out:
 
 void auth_serve_token_create(http_request *request, void *context) {
   auth *a = context;
-  uint64_t generation;
+  store_token *tokens = NULL;
+  size_t count = 0;
   change *c = change_new(a, request, STORE_JOB_TOKEN_CREATE);
   if (!c)
     return;
-  store_token *tokens = calloc(AUTH_TOKENS_MAX, sizeof(*tokens));
-  size_t count = tokens ? store_tokens(auth_options_of(a)->store, tokens,
-                                       AUTH_TOKENS_MAX, &generation)
-                        : 0;
+  auth_tokens_in_force(auth_options_of(a)->store, &tokens, &count);
   free(tokens);
   if (count >= AUTH_TOKENS_MAX) {
     http_reply_error(request, 409, "too_many_tokens",
@@ -195,22 +191,16 @@ void auth_serve_token_create(http_request *request, void *context) {
 
 void auth_serve_token_list(http_request *request, void *context) {
   auth *a = context;
-  uint64_t generation;
-  store_token *tokens = calloc(AUTH_TOKENS_MAX, sizeof(*tokens));
+  store_token *tokens = NULL;
+  size_t count = 0;
   tti_buf body;
-  bool first = true;
   tti_buf_init(&body, 1 << 20);
-  size_t count = tokens ? store_tokens(auth_options_of(a)->store, tokens,
-                                       AUTH_TOKENS_MAX, &generation)
-                        : 0;
+  body.error = auth_tokens_in_force(auth_options_of(a)->store, &tokens, &count);
   tti_buf_append_text(&body, "{\"items\":[");
   for (size_t i = count; i-- > 0;) { /* newest first */
-    if (tokens[i].revoked_us)
-      continue;
-    if (!first)
-      tti_buf_append_char(&body, ',');
-    first = false;
     auth_token_json(&body, &tokens[i], NULL);
+    if (i)
+      tti_buf_append_char(&body, ',');
   }
   tti_buf_append_text(&body, "],\"next_cursor\":null}");
   reply_json(request, 200, &body);

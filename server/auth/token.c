@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct {
   const char *name;
@@ -86,5 +87,30 @@ tt_error auth_token_make(tti_slice name, unsigned scopes,
   memcpy(token.name, name.ptr, name.len);
   auth_token_generate(out_text, token.sha256);
   *out_token = token;
+  return TT_OK;
+}
+
+tt_error auth_tokens_in_force(store *s, store_token **out_tokens,
+                              size_t *out_count) {
+  /* The store keeps revoked ones for the record; asked with more room until
+   * there was some left. */
+  enum { ROWS_MAX = 1 << 20 };
+  store_token *tokens = NULL;
+  size_t found = 0, room = 64;
+  uint64_t generation;
+  do {
+    room *= 4;
+    free(tokens);
+    tokens = calloc(room, sizeof(*tokens));
+    if (!tokens)
+      return TT_ENOMEM;
+    found = store_tokens(s, tokens, room, &generation);
+  } while (found >= room && room < ROWS_MAX);
+  size_t count = 0;
+  for (size_t i = 0; i < found && i < room; i++)
+    if (!tokens[i].revoked_us)
+      tokens[count++] = tokens[i];
+  *out_tokens = tokens;
+  *out_count = count;
   return TT_OK;
 }
