@@ -359,7 +359,10 @@ static void submit(ingest *i) {
   }
   if (i->keyed)
     relay_inflight_remove(&r->inflight, &i->inflight);
-  answer_later(i->request, "overloaded", "the queue of the log is full");
+  bool closing = error == TT_ECLOSED;
+  answer_later(i->request, closing ? "shutting_down" : "overloaded",
+               closing ? "the server is shutting down"
+                       : "the queue of the log is full");
   give_back(i);
 }
 
