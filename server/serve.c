@@ -9,10 +9,7 @@
 #include "server/relay/relay.h"
 
 #ifdef TELLTALE_TESTING
-#if __has_include("server/testing/control.h")
 #include "server/testing/control.h"
-#define HAS_CONTROL 1
-#endif
 #endif
 
 #include <errno.h>
@@ -252,6 +249,22 @@ static tt_error listen_http(server *s, tti_buf *error) {
   return TT_OK;
 }
 
+/* Lets the command line tool in beside the store: who may open that file may
+ * administer this server. Doing without is no reason not to serve. */
+static void listen_admin(server *s) {
+  char path[4200];
+  tti_buf error;
+  if (!s->store_path[0])
+    return;
+  tti_buf_init(&error, 1024);
+  snprintf(path, sizeof(path), "%s.sock", s->store_path);
+  if (http_server_listen_unix(s->http, path, &error) != TT_OK)
+    server_log(TT_LEVEL_WARN, "serve",
+               "no admin socket for `telltale token`: %.*s", (int)error.len,
+               error.len ? error.data : "");
+  tti_buf_fini(&error);
+}
+
 static tt_error start_loops(server *s) {
   for (size_t i = 0; i < s->loop_count; i++) {
     tt_error error = loop_start(s->loops[i]);
@@ -398,7 +411,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
   char where[4200];
   tt_error result;
   config_listen(s->config.listen, s->address, &s->port);
-#ifdef HAS_CONTROL
+#ifdef TELLTALE_TESTING
   if (s->config.test_control &&
       (result = testing_control_start(s->config.test_control)) != TT_OK)
     return result;
@@ -413,6 +426,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
   if ((result = make_relay(s, text)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK)
     return result;
+  listen_admin(s);
   announce(s, text);
   return TT_OK;
 }

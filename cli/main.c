@@ -1,0 +1,58 @@
+#include "server/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The commands of `telltale`, and their exit statuses: 0 done, 1 failed, 2 bad
+ * usage. A command gets its own name as argv[0]. */
+typedef struct command {
+  const char *name;
+  const char *help;
+  int (*run)(int argc, char **argv);
+} command;
+
+static int version_main(int argc, char **argv) {
+  if (argc > 1) {
+    fprintf(stderr, "telltale: version takes no argument, got \"%s\"\n",
+            argv[1]);
+    return SERVE_USAGE;
+  }
+  puts("telltale " TELLTALE_VERSION);
+  return SERVE_OK;
+}
+
+static const command commands[] = {
+    {"serve", "collect, keep, stream and show events", serve_main},
+    {"version", "print the version", version_main},
+};
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+static void usage(FILE *out) {
+  fprintf(out, "usage: telltale COMMAND [options]\n\ncommands:\n");
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+  fprintf(out, "\n`telltale COMMAND --help` tells more.\n"
+               "Exit status: 0 done, 1 failed, 2 bad usage.\n");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    usage(stderr);
+    return SERVE_USAGE;
+  }
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+      strcmp(argv[1], "help") == 0) {
+    usage(stdout);
+    return SERVE_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0)
+    return version_main(1, argv);
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    if (strcmp(argv[1], commands[i].name) == 0)
+      return commands[i].run(argc - 1, argv + 1);
+  fprintf(stderr,
+          "telltale: unknown command \"%s\"; `telltale --help` lists "
+          "them\n",
+          argv[1]);
+  return SERVE_USAGE;
+}
