@@ -1,0 +1,272 @@
+// The page at "/" in a real browser, on the real server.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { startServer } from "../harness/server.mjs";
+
+const executable = process.env.TELLTALE_CHROMIUM ?? "/usr/bin/chromium";
+const require = createRequire(import.meta.url);
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: executable,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+});
+after(() => browser?.close());
+
+// A page, and what must stay empty: policy violations and script errors.
+async function openPage(t, server, { path = "/", colorScheme } = {}) {
+  const context = await browser.newContext({ colorScheme });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.violations = [];
+  await page.exposeFunction("reportViolation", (text) =>
+    page.violations.push(text),
+  );
+  await page.addInitScript(() =>
+    document.addEventListener("securitypolicyviolation", (event) =>
+      window.reportViolation(`${event.violatedDirective} ${event.blockedURI}`),
+    ),
+  );
+  page.on("pageerror", (error) => page.violations.push(String(error)));
+  await page.goto(server.url + path);
+  return page;
+}
+
+const live = (page) => page.locator('#connection[data-state="live"]').waitFor();
+
+// Waits until `read` answers what is wanted.
+async function eventually(read, wanted) {
+  const until = Date.now() + 15000;
+  for (;;) {
+    const got = await read();
+    try {
+      assert.deepEqual(got, wanted);
+      return;
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+const actions = (page) =>
+  page.locator("#events li:not(.notice):visible .action").allTextContents();
+
+async function emit(server, ...events) {
+  const answer = await server.post("/events/batch", events);
+  assert.ok(answer.ok, await answer.text());
+}
+
+const event = (action, more = {}) => ({ source: "shop", action, ...more });
+
+test("an event is seen at once, and opens to all of it", async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(t, server);
+  await live(page);
+  await page.getByText("No events yet").waitFor();
+  await emit(
+    server,
+    event("<b>deploy</b>", {
+      level: "error",
+      duration_ms: 0,
+      data: { note: "<script>document.title='no'</script>" },
+    }),
+  );
+  const row = page.getByRole("button", { name: /deploy/ });
+  await row.waitFor();
+  assert.deepEqual(await actions(page), ["<b>deploy</b>"]);
+  assert.equal(await page.locator("#events b, #events script").count(), 0);
+  assert.equal(await row.getAttribute("aria-expanded"), "false");
+  await row.focus();
+  await page.keyboard.press("Enter");
+  const detail = page.getByRole("region", { name: /in full/ });
+  const shown = JSON.parse(await detail.textContent());
+  assert.equal(shown.data.note, "<script>document.title='no'</script>");
+  assert.equal(shown.duration_ms, 0);
+  await page.keyboard.press("Enter");
+  await detail.waitFor({ state: "detached" });
+  assert.equal(await page.title(), "Telltale");
+  assert.deepEqual(page.violations, []);
+});
+
+test("nothing falls between the recent events and the stream", async (t) => {
+  const server = await startServer(t);
+  await emit(server, ...Array.from({ length: 50 }, (_, i) => event(`old-${i}`)));
+  let sent = 0;
+  let stop = false;
+  const posting = (async () => {
+    while (!stop && sent < 400) await emit(server, event(`new-${sent++}`));
+  })();
+  const page = await openPage(t, server);
+  await live(page);
+  stop = true;
+  await posting;
+  await emit(server, event("last"));
+  await page.getByRole("button", { name: /last/ }).waitFor();
+  const seqs = await page
+    .locator("#events li")
+    .evaluateAll((items) => items.map((item) => Number(item.dataset.seq)));
+  const newest = seqs[0];
+  assert.deepEqual(
+    seqs,
+    seqs.map((_, i) => newest - i),
+  );
+  assert.ok(seqs.length >= Math.min(200, 51 + sent));
+  assert.deepEqual(page.violations, []);
+});
+
+test("filters are the server's, and stay in the address", async (t) => {
+  const server = await startServer(t);
+  await emit(
+    server,
+    event("a"),
+    { source: "till", action: "b", level: "warn" },
+    { source: "till", action: "c" },
+  );
+  const page = await openPage(t, server);
+  await live(page);
+  await eventually(() => actions(page), ["c", "b", "a"]);
+  await page.getByLabel("Source").fill("till");
+  await eventually(() => actions(page), ["c", "b"]);
+  await page.getByLabel("Level").selectOption(">=warn");
+  await eventually(() => actions(page), ["b"]);
+  await live(page);
+  await emit(
+    server,
+    event("not mine", { level: "error" }),
+    { source: "till", action: "d", level: "error" },
+    { source: "till", action: "e" },
+  );
+  await eventually(() => actions(page), ["d", "b"]);
+  assert.match(page.url(), /\?source=till&level=%3E%3Dwarn$/);
+  await page.reload();
+  await eventually(() => actions(page), ["d", "b"]);
+  await page.getByLabel("Search").fill("D");
+  await eventually(() => actions(page), ["d"]);
+  await page.getByRole("button", { name: "Reset filters" }).click();
+  await eventually(
+    () => actions(page),
+    ["e", "d", "not mine", "c", "b", "a"],
+  );
+  await page.getByLabel("Source").fill("nobody");
+  await page.getByText("No event matches these filters yet.").waitFor();
+  assert.deepEqual(page.violations, []);
+});
+
+test("pause keeps what comes, and says how much", async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(t, server);
+  await live(page);
+  await emit(server, event("before"));
+  await eventually(() => actions(page), ["before"]);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await emit(server, event("one"), event("two"), event("three"));
+  await page.getByText("paused, 3 waiting").waitFor();
+  assert.deepEqual(await actions(page), ["before"]);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await eventually(() => actions(page), ["three", "two", "one", "before"]);
+  await page.getByRole("button", { name: "Clear" }).click();
+  await eventually(() => actions(page), []);
+  await emit(server, event("again"));
+  await eventually(() => actions(page), ["again"]);
+  assert.deepEqual(page.violations, []);
+});
+
+test("the list stays short, and says what it leaves out", async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(t, server);
+  await live(page);
+  for (let i = 0; i < 3; i++)
+    await emit(
+      server,
+      ...Array.from({ length: 400 }, (_, n) => event(`e${400 * i + n}`)),
+    );
+  await page.getByText("the newest 500 of 1,200 events").waitFor();
+  assert.equal((await actions(page))[0], "e1199");
+  assert.equal(await page.locator("#events li").count(), 500);
+});
+
+test("it comes back after a restart and misses nothing", async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(t, server);
+  await live(page);
+  await emit(server, event("1"), event("2"));
+  await eventually(() => actions(page), ["2", "1"]);
+  await server.kill();
+  await page.getByText(/trying again/).waitFor();
+  await server.start();
+  await emit(server, event("3"), event("4"));
+  await eventually(() => actions(page), ["4", "3", "2", "1"]);
+  await live(page);
+  await emit(server, event("5"));
+  await eventually(() => actions(page), ["5", "4", "3", "2", "1"]);
+  assert.equal(await page.locator("#events .notice").count(), 0);
+});
+
+test("a token is asked for when the server wants one", async (t) => {
+  const server = await startServer(t, {
+    env: {
+      TELLTALE_TOKEN_READ: "tt_read-secret-for-this-test-0123456789",
+      TELLTALE_TOKEN_INGEST: "tt_ingest-secret-for-this-test-01234567",
+    },
+  });
+  const page = await openPage(t, server);
+  const dialog = page.getByRole("dialog");
+  await dialog.waitFor();
+  await page.getByLabel("Token").fill("tt_wrong");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.locator("#login-error:not(:empty)").waitFor();
+  await page
+    .getByLabel("Token")
+    .fill("tt_read-secret-for-this-test-0123456789");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await live(page);
+  const answer = await server.post("/events", event("secret"), {
+    authorization: "Bearer tt_ingest-secret-for-this-test-01234567",
+  });
+  assert.ok(answer.ok);
+  await eventually(() => actions(page), ["secret"]);
+  await page.reload();
+  await eventually(() => actions(page), ["secret"]);
+  assert.deepEqual(page.violations, []);
+});
+
+for (const colorScheme of ["light", "dark"])
+  test(`it can be used by all, ${colorScheme}`, async (t) => {
+    const server = await startServer(t);
+    const page = await openPage(t, server, { colorScheme });
+    await live(page);
+    await emit(
+      server,
+      ...["debug", "info", "warn", "error", "fatal"].map((level) =>
+        event(`at ${level}`, { level, channel: "orders", data: { n: 1 } }),
+      ),
+    );
+    await page.getByRole("button", { name: /at fatal/ }).click();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.evaluate(
+      await readFile(require.resolve("axe-core/axe.min.js"), "utf8"),
+    );
+    const { violations } = await page.evaluate(() => window.axe.run());
+    assert.deepEqual(
+      violations
+        .filter((found) => ["serious", "critical"].includes(found.impact))
+        .map((found) => `${found.id}: ${found.nodes[0].html}`),
+      [],
+    );
+    assert.deepEqual(page.violations, []);
+  });
