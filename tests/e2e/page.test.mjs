@@ -86,9 +86,16 @@ test("an event is seen at once, and opens to all of it", async (t) => {
       data: { note: "<script>document.title='no'</script>" },
     }),
   );
+  /* Digits beyond a double stay as they were sent. */
+  const big = await server.post(
+    "/events",
+    '{"source":"s","action":"big","data":{"n":12345678901234567890}}',
+  );
+  assert.ok(big.ok);
+  await page.getByText("12345678901234567890").waitFor();
   const row = page.getByRole("button", { name: /deploy/ });
   await row.waitFor();
-  assert.deepEqual(await actions(page), ["<b>deploy</b>"]);
+  assert.deepEqual(await actions(page), ["big", "<b>deploy</b>"]);
   assert.equal(await page.locator("#events b, #events script").count(), 0);
   assert.equal(await row.getAttribute("aria-expanded"), "false");
   await row.focus();
@@ -227,11 +234,11 @@ test("a token is asked for when the server wants one", async (t) => {
   const page = await openPage(t, server);
   const dialog = page.getByRole("dialog");
   await dialog.waitFor();
-  await page.getByLabel("Token").fill("tt_wrong");
+  await page.locator("#token").fill("tt_wrong");
   await page.getByRole("button", { name: "Connect" }).click();
   await page.locator("#login-error:not(:empty)").waitFor();
   await page
-    .getByLabel("Token")
+    .locator("#token")
     .fill("tt_read-secret-for-this-test-0123456789");
   await page.getByRole("button", { name: "Connect" }).click();
   await live(page);

@@ -1,3 +1,4 @@
+import { parseJson } from "./json.js";
 import { EventList } from "./list.js";
 import { EventStream, httpError } from "./stream.js";
 
@@ -94,7 +95,7 @@ function onMessage(message) {
     return;
   }
   try {
-    list.addEvent(JSON.parse(message.data));
+    list.addEvent(parseJson(message.data));
   } catch {
     list.addNotice("An event could not be read: it is not JSON.");
   }
@@ -152,7 +153,7 @@ async function connect() {
         { headers: headers(), cache: "no-store" },
       );
       if (!response.ok) throw await httpError(response);
-      const events = await response.json();
+      const events = parseJson(await response.text());
       if (mine !== generation) return;
       const head =
         response.headers.get("Telltale-Head") ?? events.at(-1)?.seq ?? null;

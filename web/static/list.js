@@ -179,7 +179,8 @@ export class EventList {
 
   #extra(event) {
     const parts = [];
-    if (event.duration_ms !== undefined) parts.push(`${event.duration_ms} ms`);
+    if (event.duration_ms !== undefined)
+      parts.push(`${JSON.stringify(event.duration_ms)} ms`);
     if (event.agent_id) parts.push(event.agent_id);
     if (event.truncated) parts.push("truncated");
     return parts.length ? `${parts.join(" · ")} ` : "";
