@@ -82,12 +82,13 @@ INLINE void put_event(packer *p, const tt_event *event,
       event->session_id, fields ? NULL : event->data,
   };
   unsigned char head[HEAD_BYTES] = {0};
+  bool has_metadata = event->metadata && event->metadata_count;
   unsigned present = 0;
   for (unsigned i = 0; i < TTI_PACK_TEXTS; i++)
     present |= (unsigned)(texts[i] && *texts[i]) << i;
   head[4] = (unsigned char)event->level;
   head[5] = (unsigned char)((event->has_duration ? FLAG_DURATION : 0) |
-                            (event->metadata_count ? FLAG_METADATA : 0) |
+                            (has_metadata ? FLAG_METADATA : 0) |
                             (fields ? FLAG_FIELDS : 0));
   head[6] = (unsigned char)present;
   memcpy(head + 8, &event->ts_us, sizeof(event->ts_us));
@@ -100,7 +101,7 @@ INLINE void put_event(packer *p, const tt_event *event,
                i == TTI_PACK_DATA && event->data_len ? event->data_len
                                                      : length(texts[i]));
   }
-  if (event->metadata_count) {
+  if (has_metadata) {
     uint32_t count = (uint32_t)event->metadata_count;
     put(p, &count, sizeof(count));
     for (uint32_t i = 0; i < count; i++) {

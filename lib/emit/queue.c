@@ -69,6 +69,10 @@ tti_queue *tti_queue_new(size_t max_events, size_t max_bytes) {
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (q->memory == MAP_FAILED)
     goto no_memory;
+#ifdef MADV_DONTFORK
+  /* A child has no use for it, and fork none for the work of copying it. */
+  madvise(q->memory, 2 * q->stride, MADV_DONTFORK);
+#endif
   if (pthread_mutex_init(&q->lock, NULL))
     goto no_lock;
   if (!init_conditions(q))

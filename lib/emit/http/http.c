@@ -68,10 +68,7 @@ static void http_emit(void *self, const tt_event *event,
 
 static tt_error http_flush(void *self, int timeout_ms) {
   tti_sender *s = sender_of(self);
-  if (!s)
-    return TT_OK;
-  tti_sender_start(s);
-  return tti_queue_flush(tti_sender_queue(s), timeout_ms);
+  return s ? tti_sender_flush(s, timeout_ms) : TT_OK;
 }
 
 static void http_stats(void *self, tt_emitter_stats *out_stats) {
@@ -90,10 +87,8 @@ static void http_free(void *self, int timeout_ms) {
   if (!e)
     return;
   tti_sender *s = e->shared ? sender_of(e) : NULL;
-  if (s) {
-    tti_sender_start(s);
+  if (s)
     tti_sender_free(s, timeout_ms);
-  }
   tti_fork_memory_free(e->shared, sizeof(*e->shared));
   free(e->config.authorization);
   free(e->config.shown_url);
@@ -163,6 +158,9 @@ tt_error tt_emitter_new(const tt_emitter_options *options,
     goto out;
   error = configure(&e->config, options);
   if (error)
+    goto out;
+  error = TT_ENOMEM;
+  if (!make_sender(e)) /* all but its thread, to spare the first emit */
     goto out;
   tt_emitter_ops ops = {.version = 1,
                         .emit = http_emit,

@@ -1,6 +1,7 @@
 #include "tests/unit.h"
 
 #include "tests/sink.h"
+#include <dirent.h>
 #include <telltale/emitter.h>
 #include <time.h>
 
@@ -394,6 +395,28 @@ static void refuses_options_that_cannot_work(void **state) {
   assert_int_equal(tt_emitter_new(NULL, &f->emitter), TT_EINVAL);
 }
 
+static size_t thread_count(void) {
+  size_t count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  assert_non_null(tasks);
+  for (struct dirent *task; (task = readdir(tasks));)
+    count += task->d_name[0] != '.';
+  closedir(tasks);
+  return count;
+}
+
+static void starts_its_thread_at_the_first_event(void **state) {
+  fixture *f = *state;
+  size_t before = thread_count();
+  begin_with(f, (tt_emitter_options){.free_timeout_ms = 1});
+  flush(f);
+  tt_emitter_set_agent_id(f->emitter, "a");
+  assert_int_equal(stats_of(f).emitted, 0);
+  assert_int_equal(thread_count(), before);
+  emit_run(f, 0, 1);
+  assert_int_equal(thread_count(), before + 1);
+}
+
 static void without_a_url_it_does_nothing(void **state) {
   fixture *f = *state;
   tt_emitter_options options = {.url = ""};
@@ -424,6 +447,7 @@ int main(void) {
       TEST(waits_for_a_server_that_is_down),
       TEST(flushing_often_uses_up_no_attempts),
       TEST(refuses_options_that_cannot_work),
+      TEST(starts_its_thread_at_the_first_event),
       TEST(without_a_url_it_does_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,8 +222,11 @@ static bool settle(tti_sender *s, bool single) {
     if (!wants_gzip(s) || !tti_post_compress(&s->post))
       tti_buf_clear(&s->post.gzip);
     tt_error error = post(s, single);
-    if (error == TT_ECANCELLED)
+    if (error == TT_ECANCELLED) {
+      while (tti_queue_pause(s->queue, LAST_DELAY_MS) != TTI_PAUSE_STOPPED)
+        ;
       return false;
+    }
     tti_verdict verdict = error
                               ? TTI_VERDICT_RETRY
                               : tti_verdict_of(s->answer.status, s->post.events,
@@ -298,6 +301,10 @@ static void *run(void *context) {
       send_some(s, &taken);
     tti_post_trim(&s->post);
   }
+  /* Here, where signals are blocked: the end of a TLS session may be written to
+   * a connection that is gone, and a SIGPIPE would end the host. */
+  tti_http_client_free(s->client);
+  s->client = NULL;
   return NULL;
 }
 
@@ -360,14 +367,21 @@ bool tti_sender_start(tti_sender *sender) {
   return ok;
 }
 
+tt_error tti_sender_flush(tti_sender *sender, int timeout_ms) {
+  if (tti_queue_flush(sender->queue, 0) == TT_OK)
+    return TT_OK;
+  return tti_sender_start(sender) ? tti_queue_flush(sender->queue, timeout_ms)
+                                  : TT_ETIMEOUT;
+}
+
 void tti_sender_free(tti_sender *sender, int timeout_ms) {
   if (sender->queue && sender->client) {
+    tti_sender_flush(sender, timeout_ms < 0 ? 0 : timeout_ms);
     bool running = atomic_load_explicit(&sender->thread_state,
                                         memory_order_relaxed) == THREAD_RUNNING;
-    if (running)
-      tti_queue_flush(sender->queue, timeout_ms < 0 ? 0 : timeout_ms);
-    tti_queue_stop(sender->queue);
+    /* In this order: once it is stopped, the thread frees its client. */
     tti_http_cancel(sender->client);
+    tti_queue_stop(sender->queue);
     if (running)
       pthread_join(sender->thread, NULL);
     uint64_t left = tti_queue_abandon(sender->queue);

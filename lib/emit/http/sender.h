@@ -34,6 +34,9 @@ tti_queue *tti_sender_queue(tti_sender *sender);
  * waits for a later start. Thread-safe, cheap once it runs. */
 bool tti_sender_start(tti_sender *sender);
 
+/* tti_queue_flush, by a thread that is there if that is possible at all. */
+tt_error tti_sender_flush(tti_sender *sender, int timeout_ms);
+
 /* Flushes for at most timeout_ms, breaks off what is on its way, ends the
  * thread, counts the rest as dropped and frees. The last call. */
 void tti_sender_free(tti_sender *sender, int timeout_ms);
