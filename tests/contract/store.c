@@ -6,6 +6,7 @@
 #include "server/store/store.h"
 #include "server/testing/clock.h"
 #include "server/testing/fault.h"
+#include "server/testing/vfs.h"
 #include "tests/contract/records.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -403,6 +404,15 @@ static void filters_find_a_rare_source(void **state) {
       read_filtered(f, "source", "common,rare", STORE_ASCENDING, &found), 2602);
 }
 
+/* Twenty seconds with a sign of life in each tenth. */
+static void pass_time(fixture *f) {
+  for (int i = 0; i < 200; i++) {
+    testing_clock_advance_us(100000);
+    waited w = {.job = {.kind = STORE_JOB_BARRIER}};
+    assert_int_equal(run(f, &w), TT_OK);
+  }
+}
+
 /* Long after the tables were closed: by then the store may have summed them up
  * to pass over what cannot match. What is found must not change. */
 static void filters_find_the_same_later(void **state) {
@@ -417,11 +427,7 @@ static void filters_find_the_same_later(void **state) {
   uint64_t first;
   assert_int_equal(append_batch(f, &batch, &first), STORE_OK);
   tti_batch_fini(&batch);
-  for (int i = 0; i < 200; i++) {
-    testing_clock_advance_us(100000);
-    waited w = {.job = {.kind = STORE_JOB_BARRIER}};
-    assert_int_equal(run(f, &w), TT_OK);
-  }
+  pass_time(f);
   assert_int_equal(read_filtered(f, "source", "rare", STORE_ASCENDING, &found),
                    3);
   assert_int_equal(found, first + 77);
@@ -439,6 +445,24 @@ static void filters_find_the_same_later(void **state) {
   uint64_t seqs[2];
   store_read logs = {.kinds = STORE_KIND_BIT(TTI_KIND_LOG)};
   assert_int_equal(read_all(f, logs, seqs, 2), 1);
+  assert_true(status(f).healthy);
+}
+
+static void summaries_go_on_after_a_restart(void **state) {
+  fixture *f = *state;
+  uint64_t found;
+  if (!f->impl->persists)
+    return;
+  append(f, "first", 1500);
+  close_store(f);
+  assert_int_equal(open_again(f), TT_OK);
+  append(f, "second", 2500);
+  pass_time(f);
+  assert_true(status(f).healthy);
+  assert_int_equal(
+      read_filtered(f, "source", "second", STORE_DESCENDING, &found), 2500);
+  assert_int_equal(read_filtered(f, "source", "first", STORE_ASCENDING, &found),
+                   1500);
 }
 
 static void kinds_are_apart(void **state) {
@@ -871,6 +895,93 @@ static void a_kill_under_commit_reuses_no_number(void **state) {
     check_after_kill(f, STORE_COMMIT);
 }
 
+/* ---- Power loss: what was not synced is gone, in part ---- */
+
+static void append_until_power_goes(fixture *f, int answers, unsigned seed) {
+  char text[16];
+  snprintf(text, sizeof text, "%u", seed);
+  setenv("TELLTALE_TEST_VFS", text, 1);
+  testing_vfs_register(seed);
+  fixture child = *f;
+  if (child.impl->open(&child.options, &child.error, &child.store) != TT_OK)
+    _exit(1);
+  for (unsigned i = 0; i < 10 + seed * 7; i++) {
+    tti_batch batch;
+    uint64_t first;
+    records_make(&batch, "cut", "test", 10);
+    if (append_batch(&child, &batch, &first) != STORE_OK)
+      _exit(1);
+    tti_batch_fini(&batch);
+    if (write(answers, &first, sizeof first) != sizeof first)
+      _exit(1);
+  }
+  testing_power_cut();
+}
+
+/* The last seq that was acknowledged. */
+static uint64_t cut_power(fixture *f, unsigned seed) {
+  int answers[2];
+  assert_int_equal(pipe(answers), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0)
+    append_until_power_goes(f, answers[1], seed);
+  close(answers[1]);
+  uint64_t first = 0, last = 0;
+  while (read(answers[0], &first, sizeof first) == sizeof first)
+    last = first + 9;
+  int ended;
+  waitpid(child, &ended, 0);
+  close(answers[0]);
+  assert_true(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL);
+  return last;
+}
+
+/* Every number up to the head is a row or in a recorded range. */
+static void check_complete(fixture *f) {
+  static uint64_t seqs[20000];
+  store_range ranges[64];
+  uint64_t head = status(f).head_seq, accounted = 0;
+  accounted += read_all(f, (store_read){0}, seqs, 20000);
+  for (size_t i = 1; i < accounted; i++)
+    assert_true(seqs[i] > seqs[i - 1]);
+  size_t count = store_ranges(f->store, 0, head, ranges, 64);
+  for (size_t i = 0; i < count; i++)
+    accounted += ranges[i].to_seq - ranges[i].from_seq + 1;
+  assert_int_equal(accounted, head);
+}
+
+static void survive_power_cuts(fixture *f, store_durability durability) {
+  static uint64_t seqs[20000];
+  close_store(f);
+  f->options.durability = durability;
+  uint64_t acknowledged = 0;
+  for (unsigned seed = 1; seed <= 6; seed++) {
+    uint64_t last = cut_power(f, seed);
+    assert_true(last > acknowledged);
+    acknowledged = last;
+    assert_int_equal(open_again(f), TT_OK);
+    assert_true(status(f).next_seq > acknowledged);
+    if (durability == STORE_SYNC)
+      assert_int_equal(read_all(f, (store_read){0}, seqs, 20000), acknowledged);
+    check_complete(f);
+    close_store(f);
+  }
+  assert_int_equal(open_again(f), TT_OK);
+}
+
+static void power_loss_takes_nothing_acknowledged(void **state) {
+  fixture *f = *state;
+  if (f->impl->persists)
+    survive_power_cuts(f, STORE_SYNC);
+}
+
+static void power_loss_under_commit_is_told(void **state) {
+  fixture *f = *state;
+  if (f->impl->persists)
+    survive_power_cuts(f, STORE_COMMIT);
+}
+
 static void a_clean_end_leaves_no_hole(void **state) {
   fixture *f = *state;
   if (!f->impl->persists)
@@ -1109,6 +1220,7 @@ static void close_finishes_what_was_submitted(void **state) {
   X(an_answer_is_bounded)                                                      \
   X(filters_find_a_rare_source)                                                \
   X(filters_find_the_same_later)                                               \
+  X(summaries_go_on_after_a_restart)                                           \
   X(kinds_are_apart)                                                           \
   X(time_bounds_are_by_receipt)                                                \
   X(a_key_is_answered_once)                                                    \
@@ -1125,6 +1237,8 @@ static void close_finishes_what_was_submitted(void **state) {
   X(another_life_starts_higher)                                                \
   X(a_kill_loses_nothing_acknowledged)                                         \
   X(a_kill_under_commit_reuses_no_number)                                      \
+  X(power_loss_takes_nothing_acknowledged)                                     \
+  X(power_loss_under_commit_is_told)                                           \
   X(a_clean_end_leaves_no_hole)                                                \
   X(a_full_disk_is_refused_and_recovers)                                       \
   X(a_failed_commit_is_not_stored)                                             \

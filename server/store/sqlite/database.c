@@ -4,9 +4,12 @@
 #ifdef TELLTALE_TESTING
 #include "server/testing/vfs.h"
 #endif
+#ifdef TELLTALE_TESTING
+#include "server/testing/vfs.h"
+#endif
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define CACHE_KIB_WRITER 4096
 #define CACHE_KIB_READER 1024
@@ -39,10 +42,17 @@ static int configure(sqlite3 *db, bool read_only) {
   return rc;
 }
 
+/* Counting every allocation takes a lock that all connections share. */
+static void configure_once(void) {
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int database_open(const char *path, bool read_only, sqlite3 **out_db,
                   char *out_reason, size_t reason_size) {
   sqlite3 *db = NULL;
   int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, configure_once);
   int rc = database_fault(FAULT_POINT("store.open"));
   if (rc == SQLITE_OK)
     rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, vfs_name());

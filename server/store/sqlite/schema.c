@@ -14,7 +14,7 @@ static const char version_1[] =
     " reserved_to INTEGER NOT NULL, group_number INTEGER NOT NULL);"
     "CREATE TABLE log_tables(id INTEGER PRIMARY KEY,"
     " from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,"
-    " state INTEGER NOT NULL, summarised_to INTEGER NOT NULL DEFAULT 0);"
+    " state INTEGER NOT NULL, summarised_to INTEGER NOT NULL);"
     "CREATE TABLE log_blocks(from_seq INTEGER PRIMARY KEY,"
     " kinds INTEGER NOT NULL, levels INTEGER NOT NULL, bloom BLOB NOT NULL);"
     "CREATE TABLE ranges(from_seq INTEGER PRIMARY KEY,"

@@ -58,8 +58,8 @@
                   " WHERE id = ?1 AND revoked_us = 0")                         \
   X(PUT_SETTING, "INSERT INTO settings(name, value) VALUES(?1, ?2)"            \
                  " ON CONFLICT(name) DO UPDATE SET value = ?2")                \
-  X(PUT_TABLE, "INSERT INTO log_tables(id, from_seq, to_seq, state)"           \
-               " VALUES(?1, ?2, ?3, 0)")                                       \
+  X(PUT_TABLE, "INSERT INTO log_tables(id, from_seq, to_seq, state,"           \
+               " summarised_to) VALUES(?1, ?2, ?3, 0, ?2 - 1)")                \
   X(SET_TABLE, "UPDATE log_tables SET to_seq = ?2, state = ?3,"                \
                " summarised_to = ?4 WHERE id = ?1")                            \
   X(DROP_TABLE, "DELETE FROM log_tables WHERE id = ?1")                        \
@@ -273,9 +273,10 @@ int block_may_match(sqlite3_stmt *get, uint64_t from, const store_read *read,
 
 /* ---- upkeep.c ---- */
 
-/* What is due beside the jobs, for at most until `deadline_us` (monotonic),
- * inside a transaction. *out_more: there is more to do. */
-int upkeep_run(sqlite_store *s, int64_t deadline_us, bool *out_more);
+/* What is due beside the jobs, until `deadline_us` (monotonic), inside the
+ * group's transaction. A failure of its own is undone and tried again a minute
+ * later. Leaves in background_due whether there is more. */
+int upkeep_run(sqlite_store *s, int64_t deadline_us);
 
 /* Retention's decision and the sizes; about once a second. */
 int upkeep_check(sqlite_store *s);

@@ -1,12 +1,15 @@
 #include "server/store/sqlite/sqlite.h"
 
 #include "server/io/clock.h"
+#include "server/io/log.h"
 #include "server/store/key.h"
 #include <stdio.h>
+#include <telltale/metrics.h>
 
 /* What the store does beside its jobs, in bites of at most 2 ms a group. */
 
 #define EXPIRE_KEYS      64
+#define AFTER_FAILURE_US INT64_C(60000000)
 #define DROP_BLOCKS      128
 #define VACUUM_PAGES     64
 #define VACUUM_MIN_PAGES 4096
@@ -216,10 +219,8 @@ static int give_back_pages(writer *w) {
   return rc;
 }
 
-int upkeep_run(sqlite_store *s, int64_t deadline_us, bool *out_more) {
+static int run_due(sqlite_store *s, int64_t deadline_us, bool *out_more) {
   writer *w = &s->writer;
-  if (!w->background_due)
-    return SQLITE_OK;
   int rc = SQLITE_OK;
   log_table *expired = NULL;
   if (!w->expiry_checked) {
@@ -239,6 +240,41 @@ int upkeep_run(sqlite_store *s, int64_t deadline_us, bool *out_more) {
     rc = give_back_pages(w);
   *out_more =
       more_keys || first_doomed(w) || first_unsummarised(w) || wants_vacuum(w);
+  return rc;
+}
+
+/* Undoes a failed bite, so that the jobs of the group do not fail with it. */
+static int undo(sqlite_store *s, const log_position *before) {
+  writer *w = &s->writer;
+  int rc = database_exec(w->db, "ROLLBACK TO upkeep");
+  w->position = *before;
+  w->deleted_rows = 0;
+  w->ranges_changed = false;
+  return rc == SQLITE_OK ? tables_load(w) : rc;
+}
+
+int upkeep_run(sqlite_store *s, int64_t deadline_us) {
+  writer *w = &s->writer;
+  if (!w->background_due)
+    return SQLITE_OK;
+  log_position before = w->position;
+  bool ranges_changed = w->ranges_changed;
+  int rc = database_exec(w->db, "SAVEPOINT upkeep");
+  if (rc != SQLITE_OK)
+    return rc;
+  int done = run_due(s, deadline_us, &w->background_due);
+  if (done != SQLITE_OK) {
+    server_log(TT_LEVEL_ERROR, "store", "%s: upkeep failed: %s", s->path,
+               sqlite3_errmsg(w->db));
+    tt_metrics_add(s->options.metrics, TT_METRIC_STORE_ERRORS, 1, "upkeep",
+                   NULL);
+    w->background_due = false;
+    w->next_upkeep_us = server_monotonic_us() + AFTER_FAILURE_US;
+    rc = undo(s, &before);
+    w->ranges_changed = ranges_changed;
+  }
+  if (rc == SQLITE_OK)
+    rc = database_exec(w->db, "RELEASE upkeep");
   return rc;
 }
 

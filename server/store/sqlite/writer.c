@@ -437,8 +437,7 @@ static void run_group(sqlite_store *s, job_list group) {
   for (store_job *job = group.first; rc == SQLITE_OK && job; job = job->next)
     rc = group_run_job(s, job);
   if (rc == SQLITE_OK)
-    rc = upkeep_run(s, server_monotonic_us() + BACKGROUND_US,
-                    &w->background_due);
+    rc = upkeep_run(s, server_monotonic_us() + BACKGROUND_US);
   if (rc == SQLITE_OK)
     rc = group_write_meta(s);
   bool in_commit = rc == SQLITE_OK;
