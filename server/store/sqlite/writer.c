@@ -425,7 +425,6 @@ static void settle_group(sqlite_store *s) {
 }
 
 static void run_group(sqlite_store *s, job_list group) {
-  writer *w = &s->writer;
   const char *stage = "begin";
   bool synced = needs_sync(s, &group);
   int rc = writer_begin(s, synced);
