@@ -188,12 +188,12 @@ bool auth_still_valid(auth *a, http_request *request) {
   const http_route *route = http_request_route(request);
   if (http_request_is_local_admin(request) || route->scope == AUTH_NONE)
     return true;
-  if (!auth_has_tokens(a))
-    return options->insecure || !options->listens_beyond_loopback;
   memory *m = remembered(request);
   auth_entry entry;
   if (!m || !m->id[0])
-    return false;
+    return !auth_has_tokens(a) &&
+           (options->insecure || !options->listens_beyond_loopback);
+  /* What came with a token ends with it, even where none is needed any more. */
   uint64_t generation = auth_generation(a);
   if (m->generation == generation)
     return true;
