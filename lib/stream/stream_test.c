@@ -161,6 +161,10 @@ static void starts_where_asked(void **state) {
   publish(stream, 8);
   expect_drop(ahead, 3, 14, 16);
   expect_envelope(ahead, 17);
+  tti_reader_seek(ahead, 22);
+  publish(stream, 4);
+  expect_envelope(ahead, 23);
+  expect_envelope(ahead, 24);
   tt_reader_free(oldest);
   tt_reader_free(behind);
   tt_reader_free(edge);
