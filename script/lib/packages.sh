@@ -6,6 +6,7 @@ build  gcc
 build  g++
 build  libc6-dev
 build  cmake
+build  make
 build  ninja-build
 build  ccache
 build  pkg-config|pkgconf
@@ -22,7 +23,6 @@ build  ca-certificates
 test   clang-14
 test   libclang-rt-14-dev
 test   clang-format-14
-test   make
 test   man-db
 test   valgrind
 test   curl
