@@ -1,5 +1,7 @@
 #include "server/http/dispatch.h"
 
+#include "server/http/decode.h"
+
 #define DISCARD_MAX  ((uint64_t)64 << 10)
 #define CHUNKED_STEP ((size_t)4 << 10)
 
@@ -106,9 +108,10 @@ static bool body_is_welcome(http_request *r) {
   }
   if (!has_body(r))
     return true;
-  if (r->head.coding != HTTP_CODING_IDENTITY) {
+  if (r->head.coding == HTTP_CODING_UNKNOWN) {
+    http_reply_header(r, "Accept-Encoding", "gzip");
     http_reply_error(r, 415, "unsupported_encoding",
-                     "Content-Encoding must be identity");
+                     "Content-Encoding must be gzip or identity");
     return false;
   }
   if (r->route->max_body_bytes == 0 || r->head.length > wire_limit(r)) {
@@ -207,7 +210,10 @@ void http_dispatch_complete(http_connection *c) {
   r->state = HTTP_RUNNING;
   c->running++;
   c->running_alone += !r->route->overlaps;
-  r->route->handler(r, r->route->context);
+  if (r->head.coding == HTTP_CODING_GZIP && r->body_len)
+    http_decode(r);
+  else
+    r->route->handler(r, r->route->context);
 }
 
 void http_dispatch_refuse(http_connection *c, const http_refusal *refusal) {

@@ -86,6 +86,10 @@ bool http_request_body_room(http_request *r, size_t cap) {
   return true;
 }
 
+void http_request_reweigh(http_request *r) {
+  http_connection_weigh(r->connection, r);
+}
+
 unsigned http_request_method(const http_request *request) {
   return request->head.method;
 }

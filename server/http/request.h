@@ -69,6 +69,9 @@ bool http_request_body_room(http_request *request, size_t cap);
 /* More against the budget; false: it is used up. */
 bool http_request_charge(http_request *request, size_t bytes);
 
+/* The body changed: the connection counts it anew. */
+void http_request_reweigh(http_request *request);
+
 /* Composes the answer's head. `body_len` is what Content-Length tells; `copy`
  * (may be NULL) is put behind the head, unless the request is a HEAD. */
 bool http_reply_compose(http_request *request, int status,

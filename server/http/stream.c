@@ -222,11 +222,13 @@ bool http_stream_tell(http_stream *s) {
 }
 
 void http_stream_close(http_stream *s) {
-  if (s->events->closed)
-    s->events->closed(s, s->context);
   for (unsigned i = 0; i < s->count; i++)
     if (s->items[s->first + i].chunk)
       unref(s->items[s->first + i].chunk);
+  s->count = 0;
+  s->ended = true; /* what closed still writes goes nowhere */
+  if (s->events->closed)
+    s->events->closed(s, s->context);
   if (s->items != s->few)
     free(s->items);
   atomic_fetch_sub_explicit(&s->request->worker->stream_count, 1,

@@ -103,7 +103,7 @@ static void back_off(http_worker *w, int error) {
 static void turn_away(int fd) {
   static const char text[] =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-      "Retry-After: 1\r\nConnection: close\r\nContent-Length: 67\r\n\r\n"
+      "Retry-After: 1\r\nConnection: close\r\nContent-Length: 66\r\n\r\n"
       "{\"code\":\"overloaded\",\"message\":\"too many connections; try "
       "again\"}\n";
   ssize_t sent = send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);

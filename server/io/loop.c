@@ -175,6 +175,23 @@ void loop_timer_close(loop_timer *timer, void (*closed)(loop_timer *timer)) {
   uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
 }
 
+static void on_work(uv_work_t *uv) {
+  loop_work *work = uv->data;
+  work->run(work);
+}
+
+static void on_worked(uv_work_t *uv, int status) {
+  loop_work *work = uv->data;
+  (void)status; /* never cancelled */
+  work->done(work);
+}
+
+tt_error loop_offload(loop *l, loop_work *work) {
+  work->uv.data = work;
+  int failed = uv_queue_work(&l->uv, &work->uv, on_work, on_worked);
+  return failed ? TT_ENOMEM : TT_OK;
+}
+
 loop *loop_current(void) {
   return current;
 }

@@ -50,6 +50,15 @@ void loop_timer_start(loop_timer *timer, uint64_t after_ms, uint64_t every_ms);
 void loop_timer_stop(loop_timer *timer);
 void loop_timer_close(loop_timer *timer, void (*closed)(loop_timer *timer));
 
+/* Work for the pool of threads that all loops share: `run` there, then `done`
+ * back on the loop. The loop does not end before. Loop thread. TT_ENOMEM. */
+typedef struct loop_work {
+  uv_work_t uv;
+  void (*run)(struct loop_work *work);
+  void (*done)(struct loop_work *work);
+} loop_work;
+tt_error loop_offload(loop *l, loop_work *work);
+
 /* The loop whose thread this is; NULL elsewhere. */
 loop *loop_current(void);
 

@@ -116,6 +116,46 @@ static void test_stop_waits_for_handles(void **state) {
   loop_free(t.l);
 }
 
+typedef struct offloaded {
+  loop_task task;
+  loop_work work;
+  loop *l, *ran_on, *done_on;
+  bool ran;
+} offloaded;
+
+static void run_work(loop_work *work) {
+  offloaded *o = (offloaded *)((char *)work - offsetof(offloaded, work));
+  o->ran = true;
+  o->ran_on = loop_current();
+}
+
+static void work_done(loop_work *work) {
+  offloaded *o = (offloaded *)((char *)work - offsetof(offloaded, work));
+  o->done_on = o->ran ? loop_current() : NULL;
+}
+
+static void start_work(loop_task *task) {
+  offloaded *o = (offloaded *)task;
+  o->work.run = run_work;
+  o->work.done = work_done;
+  assert_int_equal(loop_offload(o->l, &o->work), TT_OK);
+}
+
+/* The work runs on no loop, its end on the one that gave it, before the loop
+ * stops. */
+static void test_offload(void **state) {
+  (void)state;
+  offloaded o = {.task.run = start_work};
+  assert_int_equal(loop_new(0, &o.l), TT_OK);
+  assert_int_equal(loop_start(o.l), TT_OK);
+  loop_post(o.l, &o.task);
+  loop_stop(o.l);
+  assert_true(o.ran);
+  assert_null(o.ran_on);
+  assert_ptr_equal(o.done_on, o.l);
+  loop_free(o.l);
+}
+
 static void test_free_without_start(void **state) {
   (void)state;
   loop *l;
@@ -128,6 +168,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_posts_keep_their_order),
       cmocka_unit_test(test_stop_waits_for_handles),
+      cmocka_unit_test(test_offload),
       cmocka_unit_test(test_free_without_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

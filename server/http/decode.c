@@ -1,0 +1,116 @@
+#include "server/http/decode.h"
+
+#include "server/http/inflate.h"
+#include "server/http/worker.h"
+#include <stdlib.h>
+
+#define ON_LOOP_MAX ((size_t)64 << 10)
+#define POOL_STEP   ((size_t)1 << 20)
+
+typedef struct decoding {
+  loop_work work;
+  http_request *request;
+  http_inflate *inflate;
+  size_t until; /* decoded bytes that are paid for */
+  http_inflated result;
+  const http_refusal *refusal;
+} decoding;
+
+static void refuse(http_request *r, const http_refusal *why) {
+  if (why->status == 413) {
+    http_reply_error(r, 413, why->code,
+                     "%s; %s takes %zu decoded bytes, at most %u for each byte "
+                     "sent",
+                     why->message, r->route->pattern, r->route->max_body_bytes,
+                     r->worker->options->inflate_ratio);
+    return;
+  }
+  if (why->status == 503)
+    http_reply_header(r, "Retry-After", "1");
+  http_reply_error(r, why->status, why->code, "%s", why->message);
+}
+
+static const http_refusal no_memory = {
+    503, "overloaded",
+    "the memory for requests is used up; try again in a second"};
+
+static void free_decoding(decoding *d) {
+  http_inflate_free(d->inflate);
+  free(d);
+}
+
+/* The decoded body takes the place of the compressed one. */
+static void finish(decoding *d) {
+  http_request *r = d->request;
+  size_t len, memory;
+  char *body = http_inflate_take(d->inflate, &len, &memory);
+  if (r->body_owned)
+    free(r->body);
+  r->body = body;
+  r->body_len = len;
+  r->body_cap = memory;
+  r->body_owned = true;
+  free_decoding(d);
+  http_request_reweigh(r);
+  r->route->handler(r, r->route->context);
+}
+
+static void on_pool(loop_work *work) {
+  decoding *d = (decoding *)work;
+  d->result = http_inflate_run(d->inflate, d->until, &d->refusal);
+}
+
+static void go_on(decoding *d);
+
+static void on_decoded(loop_work *work) {
+  go_on((decoding *)work);
+}
+
+/* After each piece: the end, a refusal, or the next piece by the pool. */
+static void go_on(decoding *d) {
+  http_request *r = d->request;
+  if (d->result == HTTP_INFLATED_ALL) {
+    finish(d);
+    return;
+  }
+  if (d->result == HTTP_INFLATED_PART) {
+    if (http_request_charge(r, POOL_STEP)) {
+      d->until += POOL_STEP;
+      d->work.run = on_pool;
+      d->work.done = on_decoded;
+      if (loop_offload(r->worker->l, &d->work) == TT_OK)
+        return;
+    }
+    d->refusal = &no_memory;
+  }
+  refuse(r, d->refusal);
+  free_decoding(d);
+}
+
+void http_decode(http_request *r) {
+  http_inflate_limits limits = {r->route->max_body_bytes,
+                                r->worker->options->inflate_ratio};
+  decoding *d = calloc(1, sizeof(*d));
+  if (!d) {
+    refuse(r, &no_memory);
+    return;
+  }
+  d->request = r;
+  d->inflate = http_inflate_new(http_request_body(r), &limits);
+  d->result = HTTP_INFLATED_PART;
+  if (!d->inflate) {
+    refuse(r, &no_memory);
+    free_decoding(d);
+    return;
+  }
+  if (r->body_len <= ON_LOOP_MAX) {
+    if (!http_request_charge(r, r->body_len)) {
+      refuse(r, &no_memory);
+      free_decoding(d);
+      return;
+    }
+    d->until = ON_LOOP_MAX;
+    d->result = http_inflate_run(d->inflate, d->until, &d->refusal);
+  }
+  go_on(d);
+}
