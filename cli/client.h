@@ -1,0 +1,58 @@
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include "lib/base/buf.h"
+
+/* One server, as the commands talk to it. */
+typedef struct client client;
+
+typedef struct client_options {
+  const char *url;         /* base URL; NULL: TELLTALE_URL, else the default */
+  const char *token;       /* NULL: TELLTALE_TOKEN, else none */
+  const char *unix_socket; /* talk over this instead of TCP; NULL: TCP */
+} client_options;
+
+#define CLIENT_DEFAULT_URL "http://127.0.0.1:6060"
+
+/* Strings are copied. NULL after a message on standard error: the URL is not
+ * one. Freed with client_free. */
+client *client_new(const client_options *options);
+void client_free(client *c);
+
+typedef struct client_answer {
+  int status;   /* 0: no answer; `body` is empty and error says why */
+  tti_buf body; /* at most 64 MiB */
+  char error[320];
+  long retry_after_s; /* 0: none given */
+} client_answer;
+
+void client_answer_init(client_answer *answer);
+void client_answer_fini(client_answer *answer);
+
+typedef struct client_request {
+  const char *method; /* NULL: GET */
+  const char *path;   /* "/events?…", appended to the base URL */
+  const char *content_type;
+  tti_slice body;
+  const char *idempotency_key; /* NULL: none */
+} client_request;
+
+/* One request and its whole answer, within 30 s. */
+void client_call(client *c, const client_request *request,
+                 client_answer *answer);
+
+/* A GET that is read as it comes: `take` gets the bytes and answers whether to
+ * go on. Returns the status (0: not reached; *out_error says why). */
+typedef bool (*client_take)(void *context, const char *bytes, size_t len);
+int client_follow(client *c, const char *path, const char *last_event_id,
+                  client_take take, void *context, char out_error[320]);
+
+/* Says on standard error what the server answered (its message, with what to
+ * do about a 401), and gives the exit status that goes with it: CLI_OK for a
+ * 2xx. */
+int client_report(const char *command, const client_answer *answer);
+
+/* Appends `text` percent-encoded to a query. */
+void client_escape(tti_buf *out, const char *text);
+
+#endif

@@ -1,0 +1,95 @@
+#include "cli/commands.h"
+#include "cli/filters.h"
+#include "cli/line.h"
+#include "cli/options.h"
+
+enum {
+  OPT_FILTERS = 0,
+  OPT_URL = CLI_FILTER_COUNT,
+  OPT_TOKEN,
+  OPT_COUNT,
+  OPT_JSON
+};
+
+static const cli_option options[] = {
+    CLI_FILTER_ROWS,
+    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
+    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    {"--count", 'n', "N", "how many (100, at most 10,000)"},
+    {"--json", 0, NULL, "one JSON object a line"},
+    {0},
+};
+
+static const cli_usage usage = {
+    "recent", "", "Prints the last events, oldest first.", options};
+
+typedef struct recent_args {
+  const char *values[OPT_JSON + 1];
+} recent_args;
+
+static int take_option(void *context, int index, const char *value) {
+  recent_args *args = context;
+  unsigned long long count;
+  if (index == -1)
+    return cli_usage_error(&usage, "%s: no such argument", value);
+  if (index == OPT_COUNT && (!tti_slice_to_u64(tti_slice_of(value), &count) ||
+                             count < 1 || count > 10000))
+    return cli_usage_error(&usage, "-n %s is not a number from 1 to 10000",
+                           value);
+  args->values[index] = value ? value : "";
+  return CLI_OK;
+}
+
+static int print_events(const client_answer *answer, bool json) {
+  json_error_t why;
+  json_t *events = json_loadb(answer->body.data ? answer->body.data : "",
+                              answer->body.len, JSON_ALLOW_NUL, &why);
+  if (!json_is_array(events)) {
+    fprintf(stderr, "telltale recent: the server's answer is not a list: %s\n",
+            why.text);
+    json_decref(events);
+    return CLI_FAILED;
+  }
+  bool colours = cli_colours(stdout);
+  size_t index;
+  json_t *event;
+  json_array_foreach(events, index, event) {
+    if (json) {
+      json_dumpf(event, stdout, JSON_COMPACT);
+      putchar('\n');
+    } else {
+      cli_line_print(stdout, event, colours);
+    }
+  }
+  json_decref(events);
+  return CLI_OK;
+}
+
+int cli_recent(int argc, char **argv) {
+  recent_args args = {{0}};
+  bool done;
+  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  if (status || done)
+    return status;
+  client *c = client_new(&(client_options){.url = args.values[OPT_URL],
+                                           .token = args.values[OPT_TOKEN]});
+  if (!c)
+    return CLI_USAGE;
+  tti_buf path;
+  tti_buf_init(&path, 65536);
+  tti_buf_printf(&path, "/events/recent?n=%s",
+                 args.values[OPT_COUNT] ? args.values[OPT_COUNT] : "100");
+  cli_filters_query(&path, args.values + OPT_FILTERS);
+  tti_buf_append(&path, "", 1);
+  client_answer answer;
+  client_answer_init(&answer);
+  client_request request = {.path = path.error ? "/" : path.data};
+  client_call(c, &request, &answer);
+  status = client_report("recent", &answer);
+  if (status == CLI_OK)
+    status = print_events(&answer, args.values[OPT_JSON] != NULL);
+  client_answer_fini(&answer);
+  tti_buf_fini(&path);
+  client_free(c);
+  return status;
+}

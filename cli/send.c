@@ -1,0 +1,217 @@
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/send_stdin.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+  OPT_URL,
+  OPT_TOKEN,
+  OPT_SOURCE,
+  OPT_ACTION,
+  OPT_CHANNEL,
+  OPT_LEVEL,
+  OPT_AGENT_ID,
+  OPT_DURATION_MS,
+  OPT_DATA,
+  OPT_STDIN,
+  OPT_JSON
+};
+
+static const cli_option options[] = {
+    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
+    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    {"--source", 's', "NAME", "who says it; required but with --stdin"},
+    {"--action", 'a', "NAME", "what happened"},
+    {"--channel", 'c', "NAME", "category"},
+    {"--level", 'l', "LEVEL", "debug, info, warn, error, fatal"},
+    {"--agent-id", 0, "ID", "which agent of the source"},
+    {"--duration-ms", 0, "N", "how long it took"},
+    {"--data", 'd', "JSON", "data, a JSON object"},
+    {"--stdin", 0, NULL, "read events: one, an array, or one a line"},
+    {"--json", 0, NULL, "print the server's answer"},
+    {0},
+};
+
+static const cli_usage usage = {
+    "send", "[key=string …] [key:=json …]",
+    "Sends one event, or with --stdin any number of them. With --stdin the\n"
+    "options fill what an event leaves out.",
+    options};
+
+/* The event's own keys, in the order they are written. */
+static const struct {
+  int option;
+  const char *key;
+} members[] = {{OPT_SOURCE, "source"},
+               {OPT_CHANNEL, "channel"},
+               {OPT_ACTION, "action"},
+               {OPT_LEVEL, "level"},
+               {OPT_AGENT_ID, "agent_id"}};
+
+typedef struct send_args {
+  const char *values[OPT_JSON + 1];
+  bool from_stdin;
+  bool json;
+  tti_buf data; /* members of data given as key=value, without braces */
+} send_args;
+
+static bool append_string(tti_buf *out, const char *text, size_t len) {
+  json_t *string = json_stringn(text, len);
+  char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+  if (quoted)
+    tti_buf_append_text(out, quoted);
+  free(quoted);
+  json_decref(string);
+  return quoted != NULL;
+}
+
+/* The text of a JSON value, kept as it was typed. */
+static bool is_json(const char *text, bool object) {
+  json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+  bool ok = value && (!object || json_is_object(value));
+  json_decref(value);
+  return ok;
+}
+
+static int take_member(send_args *args, const char *word) {
+  const char *equals = strchr(word, '=');
+  if (!equals || equals == word)
+    return cli_usage_error(&usage, "%s is neither key=string nor key:=json",
+                           word);
+  bool raw = equals[-1] == ':';
+  size_t key_len = (size_t)(equals - word) - raw;
+  if (raw && !is_json(equals + 1, false))
+    return cli_usage_error(&usage, "%s: what follows := is not JSON", word);
+  if (args->data.len)
+    tti_buf_append_char(&args->data, ',');
+  if (!append_string(&args->data, word, key_len))
+    return cli_usage_error(&usage, "%s: the key is not UTF-8", word);
+  tti_buf_append_char(&args->data, ':');
+  if (raw)
+    tti_buf_append_text(&args->data, equals + 1);
+  else if (!append_string(&args->data, equals + 1, strlen(equals + 1)))
+    return cli_usage_error(&usage, "%s: the value is not UTF-8", word);
+  return CLI_OK;
+}
+
+static int take_option(void *context, int index, const char *value) {
+  send_args *args = context;
+  if (index == -1)
+    return take_member(args, value);
+  if (index == OPT_STDIN)
+    args->from_stdin = true;
+  else if (index == OPT_JSON)
+    args->json = true;
+  else
+    args->values[index] = value;
+  return CLI_OK;
+}
+
+static int check(const send_args *args) {
+  unsigned long long number;
+  const char *source = args->values[OPT_SOURCE];
+  const char *data = args->values[OPT_DATA];
+  const char *duration = args->values[OPT_DURATION_MS];
+  if (!args->from_stdin && (!source || !*source))
+    return cli_usage_error(&usage, "--source is required");
+  if (data && args->data.len)
+    return cli_usage_error(&usage,
+                           "--data and key=value cannot be given together");
+  if (data && !is_json(data, true))
+    return cli_usage_error(&usage, "--data is not a JSON object: %s", data);
+  if (duration && !tti_slice_to_u64(tti_slice_of(duration), &number))
+    return cli_usage_error(&usage, "--duration-ms %s is not a whole number",
+                           duration);
+  return CLI_OK;
+}
+
+/* The members that the options give, each preceded by a comma but the first;
+ * no braces. */
+static int render_members(const send_args *args, tti_buf *out) {
+  for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+    const char *value = args->values[members[i].option];
+    if (!value)
+      continue;
+    tti_buf_printf(out, "%s\"%s\":", out->len ? "," : "", members[i].key);
+    if (!append_string(out, value, strlen(value)))
+      return cli_usage_error(&usage, "%s is not UTF-8", members[i].key);
+  }
+  if (args->values[OPT_DURATION_MS])
+    tti_buf_printf(out, "%s\"duration_ms\":%s", out->len ? "," : "",
+                   args->values[OPT_DURATION_MS]);
+  if (args->values[OPT_DATA])
+    tti_buf_printf(out, "%s\"data\":%s", out->len ? "," : "",
+                   args->values[OPT_DATA]);
+  else if (args->data.len)
+    tti_buf_printf(out, "%s\"data\":{%.*s}", out->len ? "," : "",
+                   (int)args->data.len, args->data.data);
+  return CLI_OK;
+}
+
+static int send_one(client *c, const tti_buf *event, bool json) {
+  client_answer answer;
+  client_answer_init(&answer);
+  client_request request = {.method = "POST",
+                            .path = "/events",
+                            .content_type = "application/json",
+                            .body = tti_buf_slice(event)};
+  client_call(c, &request, &answer);
+  int status = client_report("send", &answer);
+  if (status == CLI_OK && json)
+    printf("%.*s\n", (int)answer.body.len, answer.body.data);
+  if (status == CLI_OK && !json) {
+    json_t *body = json_loadb(answer.body.data, answer.body.len, 0, NULL);
+    fprintf(stderr, "sent (seq %" JSON_INTEGER_FORMAT ")%s\n",
+            json_integer_value(json_object_get(body, "seq")),
+            json_is_true(json_object_get(body, "truncated"))
+                ? "; data was too large and is gone"
+                : "");
+    json_decref(body);
+  }
+  client_answer_fini(&answer);
+  return status;
+}
+
+int cli_send(int argc, char **argv) {
+  send_args args = {.from_stdin = false};
+  tti_buf event;
+  client *c = NULL;
+  bool done;
+  tti_buf_init(&args.data, 16 << 20);
+  tti_buf_init(&event, 32 << 20);
+  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  if (status == CLI_OK && !done)
+    status = check(&args);
+  if (status == CLI_OK && !done)
+    status = render_members(&args, &event);
+  if (status || done)
+    goto out;
+  c = client_new(&(client_options){.url = args.values[OPT_URL],
+                                   .token = args.values[OPT_TOKEN]});
+  if (!c) {
+    status = CLI_USAGE;
+    goto out;
+  }
+  if (args.from_stdin) {
+    status = send_stdin(c, stdin, tti_buf_slice(&event), args.json);
+    goto out;
+  }
+  tti_buf whole;
+  tti_buf_init(&whole, 32 << 20);
+  tti_buf_append_char(&whole, '{');
+  tti_buf_append_slice(&whole, tti_buf_slice(&event));
+  tti_buf_append_char(&whole, '}');
+  status = whole.error ? CLI_FAILED : send_one(c, &whole, args.json);
+  if (whole.error)
+    fprintf(stderr, "telltale send: %s\n", tt_error_message(whole.error));
+  tti_buf_fini(&whole);
+out:
+  client_free(c);
+  tti_buf_fini(&event);
+  tti_buf_fini(&args.data);
+  return status;
+}

@@ -1,0 +1,100 @@
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OPT_URL, OPT_TOKEN, OPT_JSON };
+
+static const cli_option options[] = {
+    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
+    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    {"--json", 0, NULL, "print the server's answer"},
+    {0},
+};
+
+static const cli_usage usage = {"status", "",
+                                "Prints how a server is. Exit status 0: it is "
+                                "ready; 1: it is not, and the\n"
+                                "reason is printed; 3: nothing answers.",
+                                options};
+
+typedef struct status_args {
+  const char *values[OPT_JSON + 1];
+} status_args;
+
+static int take_option(void *context, int index, const char *value) {
+  status_args *args = context;
+  if (index == -1)
+    return cli_usage_error(&usage, "%s: no such argument", value);
+  args->values[index] = value ? value : "";
+  return CLI_OK;
+}
+
+/* One "name: value" a line; the members of an object get its name in front. */
+static void print_member(const char *prefix, const char *key,
+                         const json_t *value) {
+  char name[128];
+  snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix && *key ? "." : "",
+           key);
+  if (json_is_object(value)) {
+    const char *inner;
+    json_t *member;
+    json_object_foreach((json_t *)value, inner, member)
+        print_member(name, inner, member);
+    return;
+  }
+  char *text = json_is_string(value)
+                   ? NULL
+                   : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+  printf("%-28s %s\n", name, text ? text : json_string_value(value));
+  free(text);
+}
+
+static int print_status(const client_answer *answer, bool json) {
+  json_t *body = json_loadb(answer->body.data ? answer->body.data : "",
+                            answer->body.len, 0, NULL);
+  if (!json_is_object(body)) {
+    fprintf(stderr, "telltale status: the answer is not a Telltale's\n");
+    json_decref(body);
+    return CLI_FAILED;
+  }
+  if (json)
+    printf("%.*s\n", (int)answer->body.len, answer->body.data);
+  else
+    print_member("", "", body);
+  json_decref(body);
+  return CLI_OK;
+}
+
+int cli_status(int argc, char **argv) {
+  status_args args = {{0}};
+  bool done;
+  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  if (status || done)
+    return status;
+  client *c = client_new(&(client_options){.url = args.values[OPT_URL],
+                                           .token = args.values[OPT_TOKEN]});
+  if (!c)
+    return CLI_USAGE;
+  client_answer answer;
+  client_answer_init(&answer);
+  client_call(c, &(client_request){.path = "/api/v1/status"}, &answer);
+  status = client_report("status", &answer);
+  if (status == CLI_OK)
+    status = print_status(&answer, args.values[OPT_JSON] != NULL);
+  if (status == CLI_OK) {
+    /* Readiness is a question of its own: a server can tell how it is while
+     * its store cannot write. */
+    client_call(c, &(client_request){.path = "/readyz"}, &answer);
+    if (answer.status == 503)
+      fprintf(stderr, "telltale status: not ready: %.*s\n",
+              (int)answer.body.len, answer.body.data);
+    status = answer.status == 200 ? CLI_OK : CLI_FAILED;
+  }
+  client_answer_fini(&answer);
+  client_free(c);
+  return status;
+}
