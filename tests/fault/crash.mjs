@@ -91,7 +91,8 @@ export async function check(server, acknowledged, follower) {
   return history.length;
 }
 
-// `rounds` lives of one store, each ended by die(server).
+// `rounds` lives of one store, each ended by die(server). With unknownRanges the
+// server may report numbers of which it cannot know whether they were used.
 export async function crashRounds(folder, rounds, options, die) {
   const acknowledged = new Map();
   const follower = new Follower();
@@ -111,7 +112,8 @@ export async function crashRounds(folder, rounds, options, die) {
   try {
     const stored = await check(server, acknowledged, follower);
     assert.ok(acknowledged.size > rounds, "the load reached the server");
-    assert.deepEqual(follower.other, [], "nothing was reported as lost");
+    if (!options.unknownRanges)
+      assert.deepEqual(follower.other, [], "nothing was reported as lost");
     return { stored, acknowledged: acknowledged.size };
   } finally {
     follower.stream.close();
