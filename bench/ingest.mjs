@@ -1,0 +1,84 @@
+// One event a POST, with wrk, against nginx answering 200 with nothing, each
+// server on processor 0 and the load on processor 1, in turns.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { cpuSeconds, folder, nginx, remove, telltale } from "./server.mjs";
+
+const event = JSON.stringify({
+  source: "checkout",
+  channel: "orders",
+  action: "order_placed",
+  level: "info",
+  agent_id: "node-7",
+  ts: "2026-01-02T03:04:05.678901Z",
+  data: { order: 1234567, total: 42.5, currency: "EUR", items: 3, note: "the quick brown fox jumps over the dog" },
+});
+
+// {rate, us}: requests a second, and microseconds of the server's CPU for each.
+function measure(server, script, { seconds, connections }) {
+  const before = cpuSeconds(...server.pids);
+  const text = execFileSync(
+    "taskset",
+    ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${server.port}/events`],
+    { encoding: "utf8" },
+  );
+  const cpu = cpuSeconds(...server.pids) - before;
+  const requests = Number(/(\d+) requests in/.exec(text)[1]);
+  if (/Non-2xx/.test(text)) throw new Error(`refused requests\n${text}`);
+  return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]), us: (cpu * 1e6) / requests };
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+export async function ingest(build, { runs, seconds }) {
+  const dir = folder();
+  const script = path.join(dir, "post.lua");
+  writeFileSync(script, `wrk.method = "POST"\nwrk.body = [[${event}]]\nwrk.headers["Content-Type"] = "application/json"\n`);
+  const servers = {
+    nginx: await nginx("location / { return 200; }", { port: 18180 }),
+    memory_store: await telltale(build, { args: ["--store", "memory", "--loops", "1"] }),
+    memory: await telltale(build, { args: ["--durability", "memory", "--loops", "1"] }),
+    sync: await telltale(build, { args: ["--durability", "sync", "--loops", "1"] }),
+  };
+  const seen = Object.fromEntries(Object.keys(servers).map((name) => [name, []]));
+  try {
+    for (let run = 0; run < runs; run++)
+      for (const [name, server] of Object.entries(servers))
+        seen[name].push(measure(server, script, { seconds, connections: 64 }));
+  } finally {
+    for (const server of Object.values(servers)) await server.stop();
+    remove(dir);
+  }
+  const us = (name) => seen[name].map((r) => r.us);
+  const rate = (name) => seen[name].map((r) => r.rate);
+  const against = (bench, name) => {
+    const ratios = us(name).map((value, i) => us("nginx")[i] / value);
+    return {
+      bench,
+      value: median(us(name)),
+      unit: "us CPU/request",
+      peer: "nginx return 200",
+      peer_value: median(us("nginx")),
+      ratio: median(ratios),
+      runs,
+      min: Math.min(...us(name)),
+      max: Math.max(...us(name)),
+    };
+  };
+  return [
+    against("ingest_store_memory", "memory_store"),
+    against("ingest_durability_memory", "memory"),
+    {
+      bench: "ingest_sync",
+      value: median(rate("sync")),
+      unit: "requests/s",
+      peer: "durability memory",
+      peer_value: median(rate("memory")),
+      ratio: median(rate("sync").map((value, i) => value / rate("memory")[i])),
+      runs,
+      min: Math.min(...rate("sync")),
+      max: Math.max(...rate("sync")),
+    },
+  ];
+}
