@@ -30,8 +30,8 @@ while (argv.length) {
 // is better) or the ratio to the peer (larger is better).
 const targets = {
   publish_250: { of: "value", better: "less", floor: 100, aim: 40 },
-  publish_64_readers: { of: "ratio", better: "less", floor: 2, aim: 2 },
-  reader: { of: "value", better: "less", floor: 50, aim: 15 },
+  publish_250_64_parked: { of: "ratio", better: "less", floor: 2, aim: 2 },
+  reader_envelope: { of: "value", better: "less", floor: 50, aim: 15 },
   emit_up: { of: "value", better: "less", floor: 400, aim: 150 },
   emit_down: { of: "value", better: "less", floor: 400, aim: 150 },
   json_scan_250: { of: "value", better: "more", floor: 0.4, aim: 0.8 },
