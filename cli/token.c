@@ -1,0 +1,285 @@
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "server/auth/auth.h"
+#include "server/config/config.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+  OPT_SCOPE,
+  OPT_NAME,
+  OPT_STORE,
+  OPT_CONFIG,
+  OPT_URL,
+  OPT_TOKEN,
+  OPT_JSON
+};
+
+static const cli_option options[] = {
+    {"--scope", 0, "LIST", "ingest, read, admin; comma separated (create)"},
+    {"--name", 0, "NAME", "what it is for (create)"},
+    {"--store", 0, "STORE", "whose tokens; default: as for serve"},
+    {"--config", 0, "FILE", "the server's configuration file"},
+    {"--url", 0, "URL", "ask this server instead of the store here"},
+    {"--token", 0, "TOKEN", "an admin token, with --url"},
+    {"--json", 0, NULL, "print JSON"},
+    {0},
+};
+
+static const cli_usage usage = {"token",
+                                "create --scope LIST | list | revoke ID",
+                                "Makes, lists and revokes tokens, with the "
+                                "server running or not. A token's\n"
+                                "text is shown once, when it is made.",
+                                options};
+
+typedef struct token_args {
+  const char *values[OPT_JSON + 1];
+  const char *verb;
+  const char *id;
+} token_args;
+
+static int take_option(void *context, int index, const char *value) {
+  token_args *args = context;
+  if (index >= 0)
+    args->values[index] = value ? value : "";
+  else if (!args->verb)
+    args->verb = value;
+  else if (!args->id)
+    args->id = value;
+  else
+    return cli_usage_error(&usage, "%s: no such argument", value);
+  return CLI_OK;
+}
+
+static int check(const token_args *args) {
+  const char *scope = args->values[OPT_SCOPE];
+  if (!args->verb)
+    return cli_usage_error(&usage, "say create, list or revoke");
+  bool create = !strcmp(args->verb, "create");
+  bool revoke = !strcmp(args->verb, "revoke");
+  if (!create && !revoke && strcmp(args->verb, "list"))
+    return cli_usage_error(&usage, "%s is not create, list or revoke",
+                           args->verb);
+  if (create && (!scope || !auth_scopes_parse(tti_slice_of(scope))))
+    return cli_usage_error(&usage,
+                           "--scope takes ingest, read and admin, not '%s'",
+                           scope ? scope : "");
+  if (revoke && !args->id)
+    return cli_usage_error(&usage, "say which id to revoke (see: list)");
+  if (!revoke && args->id)
+    return cli_usage_error(&usage, "%s: no such argument", args->id);
+  return CLI_OK;
+}
+
+static void print_token(const json_t *token) {
+  const char *text = json_string_value(json_object_get(token, "token"));
+  char scopes[64] = "";
+  size_t index;
+  json_t *scope;
+  json_array_foreach(json_object_get(token, "scopes"), index, scope) {
+    size_t len = strlen(scopes);
+    snprintf(scopes + len, sizeof(scopes) - len, "%s%s", index ? "," : "",
+             json_string_value(scope));
+  }
+  if (text) {
+    /* The text alone on standard output, so that it can be piped. */
+    fprintf(stderr, "token %s (%s), shown this once:\n",
+            json_string_value(json_object_get(token, "id")), scopes);
+    printf("%s\n", text);
+    return;
+  }
+  printf("%-38s %-18s %-28s %s\n",
+         json_string_value(json_object_get(token, "id")), scopes,
+         json_string_value(json_object_get(token, "created_at")),
+         json_string_value(json_object_get(token, "name")));
+}
+
+static int print_answer(const token_args *args, tti_slice body) {
+  if (!strcmp(args->verb, "revoke")) {
+    fprintf(stderr, "revoked %s\n", args->id);
+    return CLI_OK;
+  }
+  if (args->values[OPT_JSON]) {
+    printf("%.*s\n", (int)body.len, body.ptr);
+    return CLI_OK;
+  }
+  json_t *answer = json_loadb(body.ptr ? body.ptr : "", body.len, 0, NULL);
+  json_t *items = json_object_get(answer, "items");
+  size_t index;
+  json_t *token;
+  json_array_foreach(items, index, token) print_token(token);
+  if (answer && !items)
+    print_token(answer);
+  json_decref(answer);
+  return CLI_OK;
+}
+
+static char *creation_body(const token_args *args) {
+  const char *name = args->values[OPT_NAME] ? args->values[OPT_NAME] : "cli";
+  json_t *scopes = json_array();
+  char *list = strdup(args->values[OPT_SCOPE]), *rest = list;
+  for (char *word; list && (word = strsep(&rest, ","));)
+    json_array_append_new(scopes, json_string(word));
+  free(list);
+  json_t *body = json_pack("{s:s, s:o}", "name", name, "scopes", scopes);
+  char *text = json_dumps(body, JSON_COMPACT);
+  json_decref(body);
+  return text;
+}
+
+/* Asks a server; CLI_UNREACHABLE in silence when none is there and `quiet`. */
+static int ask_server(const token_args *args, const client_options *where,
+                      bool quiet) {
+  client *c = client_new(where);
+  if (!c)
+    return CLI_USAGE;
+  char path[128] = "/api/v1/tokens";
+  char *body = NULL;
+  client_request request = {.method = "GET", .path = path};
+  if (!strcmp(args->verb, "create")) {
+    body = creation_body(args);
+    request.method = "POST";
+    request.content_type = "application/json";
+    request.body = tti_slice_of(body ? body : "");
+  } else if (!strcmp(args->verb, "revoke")) {
+    snprintf(path, sizeof(path), "/api/v1/tokens/%.60s", args->id);
+    request.method = "DELETE";
+  }
+  client_answer answer;
+  client_answer_init(&answer);
+  client_call(c, &request, &answer);
+  int status = CLI_UNREACHABLE;
+  if (answer.status || !quiet)
+    status = client_report("token", &answer);
+  if (status == CLI_OK)
+    status = print_answer(args, tti_buf_slice(&answer.body));
+  client_answer_fini(&answer);
+  free(body);
+  client_free(c);
+  return status;
+}
+
+static void list_offline(store *s, tti_buf *out) {
+  enum { MAX = 1000 };
+  uint64_t generation;
+  store_token *tokens = calloc(MAX, sizeof(*tokens));
+  size_t count = tokens ? store_tokens(s, tokens, MAX, &generation) : 0;
+  const char *comma = "";
+  tti_buf_append_text(out, "{\"items\":[");
+  for (size_t i = 0; i < count; i++) {
+    if (tokens[i].revoked_us)
+      continue;
+    tti_buf_append_text(out, comma);
+    auth_token_json(out, &tokens[i], NULL);
+    comma = ",";
+  }
+  tti_buf_append_text(out, "]}");
+  free(tokens);
+}
+
+/* No server holds the store: does it in the file. */
+static int use_file(const token_args *args, const char *path) {
+  tti_buf why, out;
+  store *s = NULL;
+  tti_buf_init(&why, 4096);
+  tti_buf_init(&out, 1 << 20);
+  tt_error error = store_sqlite_open(&(store_options){.path = path}, &why, &s);
+  if (error)
+    goto out;
+  if (!strcmp(args->verb, "create")) {
+    const char *name = args->values[OPT_NAME] ? args->values[OPT_NAME] : "cli";
+    char text[AUTH_TOKEN_TEXT];
+    store_token token;
+    error = auth_token_create_offline(
+        s, tti_slice_of(name),
+        auth_scopes_parse(tti_slice_of(args->values[OPT_SCOPE])), &why, text,
+        &token);
+    if (!error)
+      auth_token_json(&out, &token, text);
+  } else if (!strcmp(args->verb, "revoke")) {
+    error = auth_token_revoke_offline(s, args->id, &why);
+  } else {
+    list_offline(s, &out);
+  }
+out:
+  if (s)
+    store_close(s, 5000);
+  if (error)
+    fprintf(stderr, "telltale token: %.*s\n", why.len ? (int)why.len : 7,
+            why.len ? why.data : "failed.");
+  else
+    print_answer(args, tti_buf_slice(&out));
+  tti_buf_fini(&why);
+  tti_buf_fini(&out);
+  return error ? CLI_FAILED : CLI_OK;
+}
+
+/* The store that `serve` would use with the same options. */
+static int store_path(const token_args *args, char **out_path) {
+  char *argv[6] = {(char *)"serve"};
+  int argc = 1;
+  if (args->values[OPT_STORE]) {
+    argv[argc++] = (char *)"--store";
+    argv[argc++] = (char *)args->values[OPT_STORE];
+  }
+  if (args->values[OPT_CONFIG]) {
+    argv[argc++] = (char *)"--config";
+    argv[argc++] = (char *)args->values[OPT_CONFIG];
+  }
+  config c = {0};
+  tti_buf why;
+  tti_buf_init(&why, 4096);
+  tt_error error = config_load(argc, argv, &why, &c);
+  if (!error) {
+    error = config_store_path(&c, &why, out_path);
+    config_fini(&c);
+  }
+  if (error)
+    fprintf(stderr, "telltale token: %.*s\n", (int)why.len,
+            why.data ? why.data : "");
+  tti_buf_fini(&why);
+  return error ? CLI_FAILED : CLI_OK;
+}
+
+int cli_token(int argc, char **argv) {
+  token_args args = {{0}};
+  bool done;
+  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  if (status == CLI_OK && !done)
+    status = check(&args);
+  if (status || done)
+    return status;
+  if (args.values[OPT_URL])
+    return ask_server(&args,
+                      &(client_options){.url = args.values[OPT_URL],
+                                        .token = args.values[OPT_TOKEN]},
+                      false);
+  char *path = NULL;
+  status = store_path(&args, &path);
+  if (status)
+    return status;
+  if (!*path) {
+    free(path);
+    fprintf(stderr,
+            "telltale token: a memory store keeps no tokens; give them with "
+            "TELLTALE_TOKEN_INGEST, _READ or _ADMIN\n");
+    return CLI_FAILED;
+  }
+  tti_buf socket;
+  tti_buf_init(&socket, 4096);
+  tti_buf_printf(&socket, "%s.sock", path);
+  tti_buf_append(&socket, "", 1);
+  status = ask_server(
+      &args,
+      &(client_options){.url = "http://localhost", .unix_socket = socket.data},
+      true);
+  if (status == CLI_UNREACHABLE)
+    status = use_file(&args, path);
+  tti_buf_fini(&socket);
+  free(path);
+  return status;
+}
