@@ -66,7 +66,7 @@ static int print_events(const client_answer *answer, bool json) {
 }
 
 int cli_recent(int argc, char **argv) {
-  recent_args args = {{0}};
+  recent_args args = {.values = {0}};
   bool done;
   int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
   if (status || done)

@@ -70,7 +70,7 @@ static int print_status(const client_answer *answer, bool json) {
 }
 
 int cli_status(int argc, char **argv) {
-  status_args args = {{0}};
+  status_args args = {.values = {0}};
   bool done;
   int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
   if (status || done)

@@ -154,7 +154,7 @@ static int follow(client *c, const char *path, tail *t) {
 }
 
 int cli_tail(int argc, char **argv) {
-  tail_args args = {{0}};
+  tail_args args = {.values = {0}};
   unsigned long long count = 0;
   bool done;
   int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);

@@ -246,7 +246,7 @@ static int store_path(const token_args *args, char **out_path) {
 }
 
 int cli_token(int argc, char **argv) {
-  token_args args = {{0}};
+  token_args args = {.values = {0}};
   bool done;
   int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
   if (status == CLI_OK && !done)
