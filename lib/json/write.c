@@ -78,8 +78,24 @@ static size_t write_special(const char *p, const char *end, char *out,
   return 6;
 }
 
+/* A text without anything special, in one step: nearly all are. */
+static void write_plain(tti_buf *out, tti_slice text) {
+  char *at = tti_buf_reserve(out, text.len + 2);
+  if (!at)
+    return;
+  *at++ = '"';
+  if (text.len)
+    memcpy(at, text.ptr, text.len);
+  at[text.len] = '"';
+  out->len += text.len + 2;
+}
+
 void tti_json_write_string(tti_buf *out, tti_slice text) {
   const char *p = text.ptr, *end = p ? p + text.len : p;
+  if (tti_json_plain(p, end) == end) {
+    write_plain(out, text);
+    return;
+  }
   tti_buf_append_char(out, '"');
   while (p < end) {
     const char *special = tti_json_plain(p, end);
