@@ -170,6 +170,8 @@ static void consume(http_connection *c, size_t bytes) {
   for (http_request *r = c->first; r && bytes; r = r->next) {
     for (int i = 0; i < 2; i++) {
       size_t taken = bytes < r->out[i].len ? bytes : r->out[i].len;
+      if (!taken)
+        continue; /* an absent part has no pointer to move */
       r->out[i].ptr += taken;
       r->out[i].len -= taken;
       bytes -= taken;
