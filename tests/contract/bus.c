@@ -10,9 +10,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct implementation {
@@ -367,11 +369,60 @@ static void under_memory_a_full_disk_loses_nothing(void **state) {
   assert_int_equal(store_ranges(f->store, 0, bus_head(f->bus), &range, 1), 0);
 }
 
+/* ---- Killed ---- */
+
+static void publish_until_killed(fixture *f, int answers) {
+  start(f);
+  for (;;) {
+    uint64_t first = publish(f, "killed", 3);
+    if (write(answers, &first, sizeof first) != sizeof first)
+      _exit(1);
+  }
+}
+
+/* Answers that were given stay true, or the loss is in the ranges; and no
+ * number is given out again. */
+static void a_kill_reuses_no_number(void **state) {
+  fixture *f = *state;
+  if (!f->impl->persists)
+    return;
+  stop(f);
+  int answers[2];
+  assert_int_equal(pipe(answers), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0)
+    publish_until_killed(f, answers[1]);
+  close(answers[1]);
+  uint64_t first = 0, last = 0;
+  for (int i = 0; i < 30; i++) {
+    assert_int_equal(read(answers[0], &first, sizeof first), sizeof first);
+    last = first + 2;
+  }
+  kill(child, SIGKILL);
+  while (read(answers[0], &first, sizeof first) == sizeof first)
+    last = first + 2;
+  waitpid(child, NULL, 0);
+  close(answers[0]);
+  start(f);
+  assert_true(bus_head(f->bus) >= last);
+  store_status status;
+  store_range range = {0};
+  store_status_get(f->store, &status);
+  size_t ranges = store_ranges(f->store, 0, status.head_seq, &range, 1);
+  if (f->impl->durability == STORE_SYNC)
+    assert_int_equal(ranges, 0);
+  else
+    assert_string_equal(range.reason, "crash");
+  assert_true(publish(f, "after", 1) > last);
+}
+
 #define CASES(X)                                                               \
   X(the_ring_has_it_before_the_answer)                                         \
   X(the_store_has_what_was_accepted)                                           \
   X(a_restart_goes_on)                                                         \
   X(a_key_is_answered_once)                                                    \
+  X(a_kill_reuses_no_number)                                                   \
   X(an_empty_batch_is_accepted)                                                \
   X(the_ring_is_in_order_and_the_ledger_holds)                                 \
   X(a_full_disk_is_not_an_acceptance)                                          \
