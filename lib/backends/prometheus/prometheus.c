@@ -184,8 +184,11 @@ static void append_labels(tti_buf *out, const tt_metric_info *info,
     tti_buf_append_char(out, '}');
 }
 
+/* Whole numbers, which most gauges are, for the eye: 1234000, not 1.234e+06. */
 static void append_double(tti_buf *out, double value) {
-  if (isnan(value))
+  if (fabs(value) < 0x1p53 && value == trunc(value))
+    tti_buf_append_i64(out, (int64_t)value);
+  else if (isnan(value))
     tti_buf_append_text(out, "NaN");
   else if (isinf(value))
     tti_buf_append_text(out, value > 0 ? "+Inf" : "-Inf");

@@ -1,0 +1,80 @@
+// What a scraper reads: both formats, held to their grammar line by line.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startServer } from "../harness/server.mjs";
+
+const sampleLine =
+  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?\d+(?:\.\d+)?(?:e[+-]\d+)?|NaN|[+-]Inf)$/;
+
+// Reads an exposition as strictly as its format is written: every family once,
+// HELP and TYPE before its samples, all its samples together, none twice.
+// Answers the families: {name: {type, samples}}.
+function read(text, openmetrics) {
+  assert.ok(text.endsWith("\n"));
+  const lines = text.slice(0, -1).split("\n");
+  if (openmetrics) assert.equal(lines.pop(), "# EOF");
+  const families = {};
+  let open;
+  for (const line of lines) {
+    const comment = /^# (HELP|TYPE|UNIT) (\S+) (.+)$/.exec(line);
+    if (comment) {
+      const [, keyword, name, rest] = comment;
+      if (!open || open.name !== name) {
+        assert.ok(!(name in families), `${name} begins twice`);
+        open = families[name] = { name, samples: new Map() };
+      }
+      assert.ok(!(keyword in open), `${keyword} of ${name} comes twice`);
+      assert.equal(open.samples.size, 0, `${keyword} after samples of ${name}`);
+      open[keyword] = rest;
+      continue;
+    }
+    const found = sampleLine.exec(line);
+    assert.ok(found, `not a sample: ${line}`);
+    const [, name, labels, value] = found;
+    assert.ok(open?.HELP && open?.TYPE, `${name} has no HELP or TYPE`);
+    const counter = openmetrics && open.TYPE === "counter";
+    assert.equal(name, open.name + (counter ? "_total" : ""));
+    if (open.TYPE === "counter") assert.match(name, /_total$/);
+    else assert.doesNotMatch(name, /_total$/);
+    if (open.UNIT) assert.ok(open.name.endsWith(`_${open.UNIT}`));
+    assert.ok(!open.samples.has(labels ?? ""), `${line} comes twice`);
+    open.samples.set(labels ?? "", Number(value));
+  }
+  return families;
+}
+
+async function scrape(server, accept) {
+  const answer = await server.fetch("/metrics", { headers: { accept } });
+  assert.equal(answer.status, 200);
+  return { type: answer.headers.get("content-type"), text: await answer.text() };
+}
+
+test("both formats of /metrics keep to their grammar", async (t) => {
+  const server = await startServer(t);
+  await server.post("/events", { source: "a", action: "b" });
+  await server.post("/events", { action: "no source" });
+  await server.fetch("/nowhere\"\\");
+  const plain = await scrape(server, "text/plain");
+  const open = await scrape(server, "application/openmetrics-text");
+  assert.equal(plain.type, "text/plain; version=0.0.4; charset=utf-8");
+  assert.equal(
+    open.type,
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+  );
+  const families = read(plain.text, false);
+  const openFamilies = read(open.text, true);
+  assert.equal(
+    Object.keys(families).length,
+    Object.keys(openFamilies).length,
+  );
+  const received = families.telltale_events_received_total;
+  assert.equal(received.TYPE, "counter");
+  assert.equal(received.samples.get(""), 1 + 1);
+  assert.equal(
+    openFamilies.telltale_events_received.samples.get(""),
+    received.samples.get(""),
+  );
+  assert.equal(openFamilies.telltale_store_bytes.UNIT, "bytes");
+  for (const { name } of Object.values(families))
+    assert.match(name, /^telltale_[a-z_]+$/);
+});
