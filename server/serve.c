@@ -34,7 +34,8 @@ enum { LOOPS_MAX = 256, ABORT_WAIT_MS = 1000 };
 
 typedef struct server {
   config config;
-  char *store_path;
+  char *store_path; /* "": memory */
+  char *store_text;
   char address[64];
   uint16_t port;
   char url[100];
@@ -198,14 +199,17 @@ static tt_error make_readers(server *s) {
   return history_new(s->store, &s->history);
 }
 
-static const char *store_text(const server *s, char *out, size_t size) {
-  if (!s->store_path[0])
-    return "memory";
-  snprintf(out, size, "sqlite:%s", s->store_path);
-  return out;
+static tt_error name_store(server *s) {
+  int length = s->store_path[0]
+                   ? asprintf(&s->store_text, "sqlite:%s", s->store_path)
+                   : asprintf(&s->store_text, "memory");
+  if (length >= 0)
+    return TT_OK;
+  s->store_text = NULL;
+  return TT_ENOMEM;
 }
 
-static tt_error make_relay(server *s, const char *where) {
+static tt_error make_relay(server *s) {
   relay_options options = {
       .bus = s->bus,
       .store = s->store,
@@ -219,7 +223,7 @@ static tt_error make_relay(server *s, const char *where) {
       .max_batch_body = s->config.max_batch_body,
       .max_batch = s->config.max_batch,
       .version = TELLTALE_VERSION,
-      .store_text = where,
+      .store_text = s->store_text,
       .bus_text = s->config.bus,
       .durability = s->config.durability,
       .retain_ms = s->config.retain,
@@ -274,12 +278,12 @@ static tt_error start_loops(server *s) {
   return TT_OK;
 }
 
-static void announce(server *s, const char *where) {
+static void announce(server *s) {
   const char *token = auth_has_tokens(s->auth)
                           ? "-H \"Authorization: Bearer $TELLTALE_TOKEN\" "
                           : "";
-  printf("telltale ready on %s  store %s  durability %s\n", s->url, where,
-         s->config.durability);
+  printf("telltale ready on %s  store %s  durability %s\n", s->url,
+         s->store_text, s->config.durability);
   printf("  dashboard  %s/\n"
          "  stream     %s/events/stream\n"
          "  try        curl %s-d '{\"source\":\"me\",\"action\":\"hello\"}' "
@@ -384,6 +388,7 @@ static void tear_down(server *s) {
     loop_free(s->loops[i]);
   tt_metrics_free(s->metrics);
   free(s->store_path);
+  free(s->store_text);
   config_fini(&s->config);
   pthread_mutex_destroy(&s->feed_mutex);
   pthread_mutex_destroy(&s->drained_mutex);
@@ -408,7 +413,6 @@ static server *server_alloc(void) {
 }
 
 static tt_error bring_up(server *s, tti_buf *error) {
-  char where[4200];
   tt_error result;
   config_listen(s->config.listen, s->address, &s->port);
 #ifdef TELLTALE_TESTING
@@ -420,14 +424,13 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = open_store(s, error)) != TT_OK ||
       (result = open_bus(s)) != TT_OK || (result = make_loops(s)) != TT_OK ||
       (result = make_auth(s, error)) != TT_OK ||
-      (result = start_loops(s)) != TT_OK || (result = make_readers(s)) != TT_OK)
-    return result;
-  const char *text = store_text(s, where, sizeof(where));
-  if ((result = make_relay(s, text)) != TT_OK ||
+      (result = start_loops(s)) != TT_OK ||
+      (result = make_readers(s)) != TT_OK ||
+      (result = name_store(s)) != TT_OK || (result = make_relay(s)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK)
     return result;
   listen_admin(s);
-  announce(s, text);
+  announce(s);
   return TT_OK;
 }
 
