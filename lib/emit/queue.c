@@ -30,10 +30,11 @@ struct tti_queue {
   size_t events;
   size_t hand_bytes; /* taken and not settled */
   size_t hand_events;
-  size_t taken_bytes; /* of the taken side, when it was taken */
-  uint64_t accepted;  /* entered the queue, ever */
-  uint64_t done;      /* left it, ever */
-  uint64_t nudges;
+  size_t taken_bytes;   /* of the taken side, when it was taken */
+  uint64_t accepted;    /* entered the queue, ever */
+  uint64_t done;        /* left it, ever */
+  unsigned flushes;     /* that wait now */
+  uint64_t nudges;      /* flushes that began to, ever */
   uint64_t nudges_seen; /* the sender's */
   bool sleeping;        /* the sender waits to be woken */
   bool stopping;
@@ -208,6 +209,7 @@ tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
   bool pending = queue->done < mark;
   if (pending) {
     queue->nudges++;
+    queue->flushes++;
     queue->sleeping = false;
   }
   pthread_mutex_unlock(&queue->lock);
@@ -222,6 +224,7 @@ tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
     else if (!wait_until(queue, &queue->settled, until))
       break;
   }
+  queue->flushes--;
   bool ok = queue->done >= mark;
   pthread_mutex_unlock(&queue->lock);
   return ok ? TT_OK : TT_ETIMEOUT;
@@ -240,6 +243,13 @@ bool tti_queue_stopped(tti_queue *queue) {
   bool stopping = queue->stopping;
   pthread_mutex_unlock(&queue->lock);
   return stopping;
+}
+
+bool tti_queue_is_flushing(tti_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  bool flushing = queue->flushes > 0;
+  pthread_mutex_unlock(&queue->lock);
+  return flushing;
 }
 
 uint64_t tti_queue_abandon(tti_queue *queue) {

@@ -76,4 +76,7 @@ tti_pause tti_queue_pause(tti_queue *queue, int64_t ms);
 
 bool tti_queue_stopped(tti_queue *queue);
 
+/* Whether a flush is waiting now. */
+bool tti_queue_is_flushing(tti_queue *queue);
+
 #endif

@@ -172,6 +172,13 @@ static void acknowledge(tti_sender *s) {
       s->max_events < BATCH_EVENTS / 2 ? s->max_events * 2 : BATCH_EVENTS;
 }
 
+/* What the server asked for with its last answer. It can only lengthen. */
+static int64_t asked_ms(const tti_sender *s) {
+  int64_t asked_s =
+      s->answer.status ? tti_http_retry_after_s(&s->answer, RETRY_AFTER_S) : -1;
+  return asked_s > 0 ? asked_s * 1000 : 0;
+}
+
 /* Capped, exponential, jittered between half and all of it. */
 static int64_t delay_ms(const tti_sender *s) {
   unsigned doublings = s->failures > 1 ? s->failures - 1 : 0;
@@ -179,26 +186,26 @@ static int64_t delay_ms(const tti_sender *s) {
   if (delay > LAST_DELAY_MS)
     delay = LAST_DELAY_MS;
   delay = delay / 2 + (int64_t)tti_random_below((uint64_t)delay / 2 + 1);
-  int64_t asked_s =
-      s->answer.status ? tti_http_retry_after_s(&s->answer, RETRY_AFTER_S) : -1;
-  return asked_s * 1000 > delay ? asked_s * 1000 : delay;
+  int64_t asked = asked_ms(s);
+  return asked > delay ? asked : delay;
 }
 
-/* Waits before the next attempt. A flush is told sooner what is possible. */
-static tti_pause back_off(tti_sender *s) {
+/* Waits until the next attempt is due, or less when a flush comes or waits: it
+ * is to learn at once of a server that is back. One that asked for time is
+ * asked again once a flush, not more. */
+static void back_off(tti_sender *s, int64_t due_us) {
   int64_t begin = tti_monotonic_us(&tti_clock_system);
-  int64_t delay = delay_ms(s);
-  bool nudged = false;
+  int64_t early = begin + LEAST_DELAY_MS * 1000;
+  bool hurry = tti_queue_is_flushing(s->queue) && asked_ms(s) == 0;
   for (;;) {
-    int64_t passed = (tti_monotonic_us(&tti_clock_system) - begin) / 1000;
-    int64_t left =
-        (nudged && delay > LEAST_DELAY_MS ? LEAST_DELAY_MS : delay) - passed;
-    if (left <= 0)
-      return nudged ? TTI_PAUSE_NUDGED : TTI_PAUSE_OVER;
-    tti_pause how = tti_queue_pause(s->queue, left);
+    int64_t until = hurry && early < due_us ? early : due_us;
+    int64_t left_us = until - tti_monotonic_us(&tti_clock_system);
+    if (left_us <= 0)
+      return;
+    tti_pause how = tti_queue_pause(s->queue, (left_us + 999) / 1000);
     if (how == TTI_PAUSE_STOPPED)
-      return how;
-    nudged = nudged || how == TTI_PAUSE_NUDGED;
+      return;
+    hurry = hurry || how == TTI_PAUSE_NUDGED;
   }
 }
 
@@ -216,6 +223,7 @@ static void shrink(tti_sender *s, tti_verdict verdict) {
  * settled: all or none (then it is to be built anew). */
 static bool settle(tti_sender *s, bool single) {
   int attempts = 0;
+  int64_t due_us = 0; /* when the next attempt is one of the schedule */
   for (;;) {
     if (tti_queue_stopped(s->queue))
       return false;
@@ -253,15 +261,20 @@ static bool settle(tti_sender *s, bool single) {
       return true;
     case TTI_VERDICT_RETRY: {
       complain_of_answer(s, LOG_TROUBLE, "delivery failed, trying again");
-      s->failures++;
-      bool last = ++attempts >= s->config->max_attempts;
+      /* Attempts that flushes bring forward come on top of the schedule: or a
+       * program that flushes often would soon use them up. */
+      int64_t now = tti_monotonic_us(&tti_clock_system);
+      if (now >= due_us) {
+        s->failures++;
+        attempts++;
+        due_us = now + delay_ms(s) * 1000;
+      }
+      bool last = attempts >= s->config->max_attempts;
       if (last)
         drop(s, TT_DROP_RETRIES, "giving up on events");
-      tti_pause how = back_off(s);
+      back_off(s, due_us);
       if (last)
         return true;
-      if (how == TTI_PAUSE_NUDGED)
-        attempts--; /* or a program that flushes often would use them up */
       break;
     }
     }
