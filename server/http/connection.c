@@ -169,6 +169,8 @@ static unsigned gather(http_connection *c, uv_buf_t bufs[PIECES_MAX]) {
 static void consume(http_connection *c, size_t bytes) {
   for (http_request *r = c->first; r && bytes; r = r->next) {
     for (int i = 0; i < 2; i++) {
+      if (r->out[i].len == 0)
+        continue;
       size_t taken = bytes < r->out[i].len ? bytes : r->out[i].len;
       if (!taken)
         continue; /* an absent part has no pointer to move */
@@ -370,7 +372,7 @@ static void keep(http_connection *c, const char *bytes, size_t len) {
 /* Goes on with the bytes that are kept; false: nothing could be done. */
 static bool process_kept(http_connection *c) {
   http_reading before = c->reading;
-  size_t used = process(c, c->in, c->in_len);
+  size_t used = process(c, c->in ? c->in : "", c->in_len);
   c->in_len -= used;
   if (c->in_len == 0) {
     free(c->in);

@@ -173,7 +173,7 @@ void http_dispatch_start(http_connection *c, http_request *r, bool more) {
 
 bool http_dispatch_data(http_connection *c, tti_slice data) {
   http_request *r = c->current;
-  if (data.ptr == r->body + r->body_len && r->body) { /* read into place */
+  if (r->body && data.ptr == r->body + r->body_len) { /* read into place */
     r->body_len += data.len;
     return true;
   }
