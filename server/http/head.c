@@ -33,6 +33,7 @@ static const http_refusal
 typedef struct parse {
   llhttp_t parser;
   const char *bytes;
+  size_t len;
   http_head *head;
   tti_slice url;
   const http_refusal *refusal;
@@ -171,7 +172,9 @@ static const http_refusal *check_line(parse *p) {
   http_head *head = p->head;
   const char *space = strchr(p->bytes, ' ');
   const char *url_end = p->url.ptr + p->url.len;
+  /* HTTP/0.9 has no version to look at. */
   if (!space || p->url.ptr != space + 1 || p->url.len == 0 ||
+      (size_t)(url_end - p->bytes) + 10 > p->len ||
       memchr(p->url.ptr, ' ', p->url.len) ||
       memcmp(url_end, " HTTP/", 6) != 0 || url_end[9] != '\r')
     return &bad_line;
@@ -336,7 +339,7 @@ bool http_head_parse(const char *bytes, size_t len, size_t lines,
                      http_field *fields, http_head *out_head,
                      const http_refusal **out_refusal) {
   http_head head = {.bytes = bytes, .fields = fields};
-  parse p = {.bytes = bytes, .head = &head};
+  parse p = {.bytes = bytes, .len = len, .head = &head};
   tti_slice authority;
   llhttp_init(&p.parser, HTTP_REQUEST, &settings);
   p.parser.data = &p;

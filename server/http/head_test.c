@@ -28,6 +28,7 @@ static const smuggle cases[] = {
     {"GET /\tHTTP/1.1\r\n" H "\r\n", "ERROR 400", 0},
     {"GET / HTTP/1.1 \r\n" H "\r\n", "ERROR 400", 0},
     {"GET /\r\n" H "\r\n", "ERROR 400", 0},
+    {"GET /aaaaaaa\r\n\r\n", "ERROR 400", 0},
     {"GET / HTTP/0.9\r\n" H "\r\n", "ERROR 400", 0},
     {"GET / HTTP/1.2\r\n" H "\r\n", "ERROR 400", 0},
     {"GET / HTTP/2.0\r\n" H "\r\n", "ERROR 400", 0},
