@@ -163,8 +163,10 @@ typedef struct sqlite_store {
   pthread_cond_t queue_ready;
   job_list queue;
   size_t queue_jobs;
+  size_t queue_unowed; /* of them, not answered yet */
   size_t queue_bytes;
   bool writer_sleeps;
+  bool writer_lingers;
   bool closing;
   int64_t close_by_us; /* monotonic */
 

@@ -27,6 +27,10 @@
 #define UPKEEP_EVERY_US 1000000
 #define TRY_EVERY_US    1000000
 #define JOB_BYTES       sizeof(store_job)
+/* Rows that were answered before they are written hurry nobody: they are left
+ * to gather for a while, or each would cost a wake and a transaction. */
+#define LINGER_US   5000
+#define LINGER_JOBS 1024
 
 /* ---- The queue ---- */
 
@@ -75,7 +79,9 @@ tt_error sqlite_submit(store *base, store_job *job) {
     push(&s->queue, job);
     s->queue_jobs++;
     s->queue_bytes += bytes;
-    if (s->writer_sleeps)
+    s->queue_unowed += !job->reserved;
+    if (s->writer_sleeps || (s->writer_lingers &&
+                             (s->queue_unowed || s->queue_jobs == LINGER_JOBS)))
       pthread_cond_signal(&s->queue_ready);
   }
   pthread_mutex_unlock(&s->queue_lock);
@@ -90,6 +96,7 @@ static void give_back(sqlite_store *s, job_list list) {
   for (store_job *job = list.first; job; job = job->next) {
     s->queue_jobs++;
     s->queue_bytes += job_bytes(job);
+    s->queue_unowed += !job->reserved;
   }
   list.last->next = s->queue.first;
   if (!s->queue.last)
@@ -101,6 +108,7 @@ static void give_back(sqlite_store *s, job_list list) {
 static void unqueue(sqlite_store *s, store_job *job) {
   s->queue_jobs--;
   s->queue_bytes -= job_bytes(job);
+  s->queue_unowed -= !job->reserved;
 }
 
 /* Under the lock. One group: jobs until it has enough rows or bytes, none
@@ -491,7 +499,7 @@ static void upkeep(sqlite_store *s) {
 
 /* ---- The thread ---- */
 
-static void wait_until(sqlite_store *s, int64_t until_us) {
+static void wait_until(sqlite_store *s, int64_t until_us, bool *asleep) {
   int64_t wait_us = until_us - server_monotonic_us();
   if (wait_us <= 0)
     return;
@@ -503,16 +511,9 @@ static void wait_until(sqlite_store *s, int64_t until_us) {
     at.tv_sec++;
     at.tv_nsec -= 1000000000;
   }
-  s->writer_sleeps = true;
+  *asleep = true;
   pthread_cond_timedwait(&s->queue_ready, &s->queue_lock, &at);
-  s->writer_sleeps = false;
-}
-
-static bool owes_only(const sqlite_store *s) {
-  for (const store_job *job = s->queue.first; job; job = job->next)
-    if (!job->reserved)
-      return false;
-  return true;
+  *asleep = false;
 }
 
 /* One turn: waits for something to do and says what. False: the end. */
@@ -523,9 +524,12 @@ static bool next_turn(sqlite_store *s, job_list *out_group,
   int64_t due_us = healthy ? w->next_upkeep_us : w->next_try_us;
   bool go_on = true;
   pthread_mutex_lock(&s->queue_lock);
-  bool idle = healthy ? !s->queue.first && !w->background_due : owes_only(s);
+  bool idle =
+      healthy ? !s->queue.first && !w->background_due : s->queue_unowed == 0;
   if (idle && !s->closing)
-    wait_until(s, due_us);
+    wait_until(s, due_us, &s->writer_sleeps);
+  if (healthy && s->queue.first && s->queue_unowed == 0 && !s->closing)
+    wait_until(s, server_monotonic_us() + LINGER_US, &s->writer_lingers);
   bool late = s->closing && server_monotonic_us() >= s->close_by_us;
   if (s->closing && (late || (!s->queue.first && !w->held.first))) {
     *out_refused = take_unowed(s, true);
@@ -535,7 +539,8 @@ static bool next_turn(sqlite_store *s, job_list *out_group,
   } else {
     *out_refused = take_unowed(s, false);
     if (s->closing)
-      wait_until(s, due_us < s->close_by_us ? due_us : s->close_by_us);
+      wait_until(s, due_us < s->close_by_us ? due_us : s->close_by_us,
+                 &s->writer_sleeps);
   }
   pthread_mutex_unlock(&s->queue_lock);
   return go_on;
