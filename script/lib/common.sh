@@ -2,6 +2,7 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$ROOT"
+mkdir -p build
 
 # Lines for the person who runs the command; standard output is left to what
 # the command itself has to say.
@@ -16,7 +17,6 @@ build() {
   local preset=$1
   shift
   local log=build/$preset.log
-  mkdir -p build
   if ! cmake --preset "$preset" >"$log" 2>&1; then
     cat "$log" >&2
     return 1
