@@ -1,6 +1,8 @@
 #include "server/http/testing.h"
 #include "server/http/wheel.h"
+#include "server/io/log.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -12,13 +14,21 @@ static void hello(http_request *r, void *context) {
   http_reply(r, 200, "text/plain", who, 5);
 }
 
+#define LONG ((size_t)32 << 20)
+
+static void long_answer(http_request *r, void *context) {
+  (void)context;
+  http_reply_take(r, 200, "text/plain", calloc(1, LONG), LONG);
+}
+
 static const http_route routes[] = {
+    {HTTP_GET_, "/long", "long", long_answer, NULL, 0, false, 0},
     {HTTP_GET_ | HTTP_POST_, "/", "root", hello, NULL, 1000, false, 0},
 };
 
 static void start(fixture *f, http_options options) {
   options.routes = routes;
-  options.route_count = 1;
+  options.route_count = 2;
   fixture_start(f, &options, 1);
 }
 
@@ -121,6 +131,57 @@ static void test_unix_socket(void **state) {
   assert_int_equal(rmdir(dir), 0);
 }
 
+/* Out of descriptors: the connection waits in the kernel and is taken when one
+ * is free again. */
+static void test_out_of_descriptors(void **state) {
+  (void)state;
+  fixture f;
+  char answer[1024];
+  struct rlimit before, tight;
+  start(&f, (http_options){.head_timeout_ms = 0});
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons(http_server_port(f.server)),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  tight = before;
+  tight.rlim_cur = (rlim_t)fd + 1; /* all below are taken */
+  int kept[64], count = 0;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+  while (count < 64 && (kept[count] = dup(fd)) >= 0)
+    count++;
+  server_log_configure(SERVER_LOG_LOGFMT, TT_LEVEL_ERROR);
+  assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+  client_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  struct pollfd ready = {.fd = fd, .events = POLLIN};
+  assert_int_equal(poll(&ready, 1, 50), 0);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  client_until(fd, "guest", 1, answer, sizeof(answer));
+  while (count)
+    close(kept[--count]);
+  close(fd);
+  server_log_configure(SERVER_LOG_LOGFMT, TT_LEVEL_INFO);
+  fixture_stop(&f);
+}
+
+/* A client that reads nothing of a long answer is let go. */
+static void test_reads_nothing(void **state) {
+  (void)state;
+  fixture f;
+  http_usage usage;
+  start(&f, (http_options){.body_timeout_ms = 50});
+  int fd = client_open(&f);
+  client_text(fd, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+  do
+    http_server_usage(f.server, &usage);
+  while (usage.connections == 0);
+  do
+    http_server_usage(f.server, &usage);
+  while (usage.connections);
+  close(fd);
+  fixture_stop(&f);
+}
+
 static unsigned expired;
 static http_wheel wheel;
 
@@ -162,6 +223,8 @@ int main(void) {
       cmocka_unit_test(test_slow_body),
       cmocka_unit_test(test_idle),
       cmocka_unit_test(test_too_many_connections),
+      cmocka_unit_test(test_out_of_descriptors),
+      cmocka_unit_test(test_reads_nothing),
       cmocka_unit_test(test_unix_socket),
       cmocka_unit_test(test_wheel),
   };

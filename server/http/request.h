@@ -54,7 +54,7 @@ struct http_request {
   size_t free_bytes;
 };
 
-#define HTTP_REQUEST_BLOCK 2048
+#define HTTP_REQUEST_BLOCK 1536
 
 /* A request with a copy of the scanned head's bytes in *out_bytes; NULL when
  * out of memory. */
