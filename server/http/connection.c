@@ -19,6 +19,36 @@ static const http_refusal slow_body = {408, "request_timeout",
 static const http_refusal out_of_memory = {503, "out_of_memory",
                                            "out of memory; try again"};
 
+/* ---- The bytes not yet taken ---- */
+
+static void keep(http_connection *c, const char *bytes, size_t len) {
+  if (len > c->in_cap - c->in_len) {
+    size_t cap = c->in_len + len;
+    /* Unfinished heads count too: many small ones are as heavy as a body. */
+    if (!http_budget_take(&c->worker->share, cap - c->in_cap)) {
+      http_connection_break(c);
+      return;
+    }
+    char *in = realloc(c->in, cap);
+    if (!in) {
+      http_budget_give(&c->worker->share, cap - c->in_cap);
+      http_connection_break(c);
+      return;
+    }
+    c->in = in;
+    c->in_cap = cap;
+  }
+  memcpy(c->in + c->in_len, bytes, len);
+  c->in_len += len;
+}
+
+static void forget(http_connection *c) {
+  http_budget_give(&c->worker->share, c->in_cap);
+  free(c->in);
+  c->in = NULL;
+  c->in_len = c->in_cap = 0;
+}
+
 static uint64_t now_of(const http_connection *c) {
   return loop_now_ms(c->worker->l);
 }
@@ -36,8 +66,8 @@ void http_connection_append(http_connection *c, http_request *r) {
 }
 
 void http_connection_weigh(http_connection *c, http_request *r) {
-  size_t weight =
-      HTTP_REQUEST_BLOCK + r->out[1].len + (r->body_owned ? r->body_cap : 0);
+  size_t weight = HTTP_REQUEST_BLOCK + r->overflow + r->out[1].len +
+                  (r->body_owned ? r->body_cap : 0);
   c->queued_bytes += weight - r->weight;
   r->weight = weight;
 }
@@ -77,7 +107,7 @@ void http_connection_free(http_connection *c) {
   *c->link = c->next;
   if (c->next)
     c->next->link = c->link;
-  free(c->in);
+  forget(c);
   free(c);
   http_worker_settle(worker);
 }
@@ -130,9 +160,7 @@ static void finish(http_connection *c) {
   }
   c->lingering = true;
   c->since_ms = now_of(c);
-  free(c->in);
-  c->in = NULL;
-  c->in_len = c->in_cap = 0;
+  forget(c);
 }
 
 /* ---- Writing ---- */
@@ -227,7 +255,7 @@ static void write_later(http_connection *c, uv_buf_t *bufs, unsigned count,
 }
 
 void http_connection_write(http_connection *c) {
-  while (!c->closing && !c->broken && !c->writing) {
+  while (!c->closing && !c->broken && !c->writing && !c->lingering) {
     uv_buf_t bufs[PIECES_MAX];
     unsigned count = gather(c, bufs), at = 0;
     if (count == 0)
@@ -354,30 +382,14 @@ static size_t process(http_connection *c, const char *bytes, size_t len) {
   return used;
 }
 
-static void keep(http_connection *c, const char *bytes, size_t len) {
-  if (len > c->in_cap - c->in_len) {
-    size_t cap = c->in_len + len;
-    char *in = realloc(c->in, cap);
-    if (!in) {
-      http_connection_break(c);
-      return;
-    }
-    c->in = in;
-    c->in_cap = cap;
-  }
-  memcpy(c->in + c->in_len, bytes, len);
-  c->in_len += len;
-}
-
 /* Goes on with the bytes that are kept; false: nothing could be done. */
 static bool process_kept(http_connection *c) {
   http_reading before = c->reading;
   size_t used = process(c, c->in ? c->in : "", c->in_len);
   c->in_len -= used;
   if (c->in_len == 0) {
-    free(c->in);
-    c->in = NULL;
-    c->in_cap = 0;
+    if (c->in)
+      forget(c);
   } else if (used) {
     memmove(c->in, c->in + used, c->in_len);
   }

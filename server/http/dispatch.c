@@ -1,6 +1,7 @@
 #include "server/http/dispatch.h"
 
 #include "server/http/decode.h"
+#include <assert.h>
 
 #define DISCARD_MAX  ((uint64_t)64 << 10)
 #define CHUNKED_STEP ((size_t)4 << 10)
@@ -102,7 +103,7 @@ static bool body_is_welcome(http_request *r) {
                      "the only Expect known here is 100-continue");
     return false;
   }
-  if (!http_request_charge(r, HTTP_REQUEST_BLOCK)) {
+  if (!http_request_charge(r, HTTP_REQUEST_BLOCK + r->overflow)) {
     refuse_budget(r);
     return false;
   }
@@ -141,6 +142,7 @@ static void send_continue(http_connection *c) {
 
 /* The request was answered before its body was read. */
 static void pass_over(http_connection *c, http_request *r) {
+  assert(r->state >= HTTP_ANSWERED); /* by the gate, or here */
   c->current = NULL;
   if (r->close) {
     c->reading = HTTP_AT_END;

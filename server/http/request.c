@@ -19,6 +19,7 @@ void *http_request_alloc(http_request *request, size_t bytes) {
     return NULL;
   *block = request->blocks;
   request->blocks = block;
+  request->overflow += size + 16;
   return (char *)block + 16;
 }
 

@@ -47,10 +47,11 @@ struct http_request {
   char *out_owned;
   http_stream *stream;
 
-  size_t weight;  /* what the connection counts it as, bytes */
-  size_t charged; /* bytes against the budget */
-  void *blocks;   /* more memory, linked through its first word */
-  char *free_at;  /* unused rest of the block */
+  size_t weight;   /* what the connection counts it as, bytes */
+  size_t charged;  /* bytes against the budget */
+  size_t overflow; /* bytes in `blocks` */
+  void *blocks;    /* more memory, linked through its first word */
+  char *free_at;   /* unused rest of the block */
   size_t free_bytes;
 };
 
