@@ -169,6 +169,8 @@ void hub_read_finish(hub *h, hub_read *r) {
     else
       try_later(h, sub);
   }
+  if (found) /* those who wait for their turn to read get it now */
+    h->retry_us = 0;
   read_free(h, r);
   h->options.env.run_in(h->options.env.context, 0);
 }
