@@ -15,7 +15,7 @@ struct http_server {
   void (*drained)(void *context);
   void *drained_context;
   loop_task drained_task;
-  atomic_size_t workers_left;
+  atomic_size_t ends_left; /* workers not done, and one until close is called */
   atomic_bool close_posted;
   atomic_bool abort_posted;
   size_t worker_count;
@@ -63,7 +63,7 @@ tt_error http_server_new(const http_options *options, loop *const *loops,
   s->options = *options;
   fill_in(&s->options);
   http_budget_init(&s->budget, s->options.budget_bytes);
-  atomic_init(&s->workers_left, loop_count);
+  atomic_init(&s->ends_left, loop_count + 1);
   error = http_router_new(options->routes, options->route_count, &s->router);
   if (error)
     goto out;
@@ -151,14 +151,19 @@ static void on_drained(loop_task *task) {
   s->drained(s->drained_context);
 }
 
-void http_server_worker_done(http_server *s) {
-  /* Acquire and release: the last worker sees what close stored. */
-  if (atomic_fetch_sub_explicit(&s->workers_left, 1, memory_order_acq_rel) != 1)
-    return;
-  if (!s->drained)
+/* The last of the workers and of close itself, since an abort may come first.
+ */
+static void count_end(http_server *s) {
+  /* Acquire and release: the last one sees what close stored. */
+  if (atomic_fetch_sub_explicit(&s->ends_left, 1, memory_order_acq_rel) != 1 ||
+      !s->drained)
     return;
   s->drained_task.run = on_drained;
   loop_post(s->workers[0].l, &s->drained_task);
+}
+
+void http_server_worker_done(http_server *s) {
+  count_end(s);
 }
 
 void http_server_close(http_server *s, void (*drained)(void *context),
@@ -169,6 +174,7 @@ void http_server_close(http_server *s, void (*drained)(void *context),
   s->drained_context = context;
   for (size_t i = 0; i < s->worker_count; i++)
     loop_post(s->workers[i].l, &s->workers[i].close);
+  count_end(s);
 }
 
 void http_server_abort(http_server *s) {
