@@ -57,10 +57,12 @@ include=$(pkg-config --cflags telltale)
   check c-static $c $include -L"$libdir" "${static[@]}"
   check cxx-static-http $cxx $include -L"$libdir" "${static_http[@]}"
 }
-ldd "$work/c-core" | grep -q "$libdir/libtelltale.so.0" ||
+# Not by a pipe: grep -q leaves at the first match, and ldd would die of it.
+shared_needs=$(ldd "$work/c-core") static_needs=$(ldd "$work/c-static")
+[[ $shared_needs = *"$libdir/libtelltale.so.0"* ]] ||
   fail "the program does not use the installed libtelltale.so.0"
-! ldd "$work/c-core" | grep -q curl || fail "libtelltale needs libcurl"
-! ldd "$work/c-static" | grep -q telltale || fail "not linked statically"
+[[ $shared_needs != *curl* ]] || fail "libtelltale needs libcurl"
+[[ $static_needs != *telltale* ]] || fail "not linked statically"
 
 "$cmake" -S "$here/consumer" -B "$work/cmake" -G Ninja \
   -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 &&
