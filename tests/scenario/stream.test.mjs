@@ -172,8 +172,11 @@ test("what retention took is told, and the rest follows", async (t) => {
   assert.deepEqual(ids(stream).slice(1), range(drop.to_seq + 1, last));
 });
 
-test("those who come, go, stall and return under load miss nothing", async (t) => {
-  const server = await startServer(t, { args: ["--ring-entries", "256"] });
+for (const durability of ["sync", "memory"])
+test(`those who come, go, stall and return under load miss nothing, ${durability}`, async (t) => {
+  const server = await startServer(t, {
+    args: ["--ring-entries", "256", "--durability", durability],
+  });
   const TOTAL = 12000;
   let sent = 0;
   const posting = (async () => {
