@@ -166,6 +166,7 @@ static tt_error make_auth(server *s, tti_buf *error) {
       .token_read = s->config.token_read,
       .token_admin = s->config.token_admin,
       .hosts = (const char *const *)s->config.hosts,
+      .cors_origins = (const char *const *)s->config.cors_origins,
       .insecure = s->config.insecure,
       .listens_beyond_loopback = beyond,
   };

@@ -26,7 +26,8 @@ typedef struct auth_options {
   const char *token_read;
   const char *token_admin;
   const char *const *hosts; /* further Host names; NULL-terminated; borrowed */
-  bool insecure;            /* --insecure: no token needed beyond loopback */
+  const char *const *cors_origins; /* pages of these may use us; borrowed */
+  bool insecure; /* --insecure: no token needed beyond loopback */
   bool listens_beyond_loopback;
 } auth_options;
 

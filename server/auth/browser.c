@@ -41,6 +41,13 @@ static bool is_same_origin(tti_slice origin, tti_slice host) {
   return false; /* "null" too */
 }
 
+bool auth_is_cors_origin(const char *const *cors_origins, tti_slice origin) {
+  for (const char *const *at = cors_origins; at && *at; at++)
+    if (tti_slice_eq_nocase(origin, tti_slice_of(*at)))
+      return true;
+  return false;
+}
+
 auth_finding auth_browser_check(const auth_policy *policy,
                                 const auth_head *head, bool needs_token) {
   /* HTTP/1.0 has requests without a Host; no browser sends one. */
@@ -49,7 +56,9 @@ auth_finding auth_browser_check(const auth_policy *policy,
   bool configured = !own && is_configured_name(policy, name);
   if (policy->loopback && !own && !configured)
     return AUTH_FOREIGN_HOST;
-  if (head->changes_state) {
+  bool allowed = !head->many_origins && head->origin.ptr &&
+                 auth_is_cors_origin(policy->cors_origins, head->origin);
+  if (head->changes_state && !allowed) {
     if (head->many_origins ||
         (head->origin.ptr && !is_same_origin(head->origin, head->host)))
       return AUTH_FOREIGN_ORIGIN;

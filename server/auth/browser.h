@@ -19,6 +19,7 @@ typedef struct auth_policy {
   bool has_tokens;
   bool insecure;
   const char *const *hosts; /* further names; NULL-terminated, may be NULL */
+  const char *const *cors_origins; /* likewise */
 } auth_policy;
 
 typedef enum auth_finding {
@@ -32,6 +33,9 @@ typedef enum auth_finding {
  * to everybody: those a proxy may reach. */
 auth_finding auth_browser_check(const auth_policy *policy,
                                 const auth_head *head, bool needs_token);
+
+/* Whether pages of this origin were allowed in by name. */
+bool auth_is_cors_origin(const char *const *cors_origins, tti_slice origin);
 
 /* "localhost:6060" -> "localhost", "[::1]:80" -> "[::1]". */
 tti_slice auth_host_name(tti_slice host);

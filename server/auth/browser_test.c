@@ -96,6 +96,25 @@ static void without_tokens_a_proxy_is_refused(void **state) {
   assert_int_equal(check(&policy, h), AUTH_FINE);
 }
 
+static void a_named_origin_may_change_things(void **state) {
+  (void)state;
+  static const char *const origins[] = {"https://app.example", NULL};
+  auth_policy policy = local;
+  policy.cors_origins = origins;
+  const char *self = "localhost:6060";
+  assert_int_equal(
+      check(&policy, post(self, "https://app.example", "cross-site")),
+      AUTH_FINE);
+  assert_int_equal(
+      check(&policy, post(self, "https://app.example.evil", "cross-site")),
+      AUTH_FOREIGN_ORIGIN);
+  assert_int_equal(check(&policy, post(self, NULL, "cross-site")),
+                   AUTH_FOREIGN_ORIGIN);
+  auth_head twice = post(self, "https://app.example", NULL);
+  twice.many_origins = true;
+  assert_int_equal(check(&policy, twice), AUTH_FOREIGN_ORIGIN);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(loopback_answers_to_its_own_names),
@@ -104,6 +123,7 @@ int main(void) {
       cmocka_unit_test(a_foreign_page_may_not_change_anything),
       cmocka_unit_test(reading_from_a_foreign_page_is_left_to_cors),
       cmocka_unit_test(without_tokens_a_proxy_is_refused),
+      cmocka_unit_test(a_named_origin_may_change_things),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,8 @@ static bool pass_browser(auth *a, http_request *request, bool needs_token) {
   auth_policy policy = {.loopback = !options->listens_beyond_loopback,
                         .has_tokens = auth_has_tokens(a),
                         .insecure = options->insecure,
-                        .hosts = options->hosts};
+                        .hosts = options->hosts,
+                        .cors_origins = options->cors_origins};
   auth_head head = {.changes_state =
                         !(http_request_method(request) & HTTP_GET_),
                     .host = http_request_header(request, "Host")};
@@ -85,6 +86,30 @@ static bool pass_browser(auth *a, http_request *request, bool needs_token) {
     return false;
   }
   return false;
+}
+
+/* The Fetch standard's CORS protocol, for the origins of the configuration
+ * only. The headers ride on whatever answer follows; a preflight (OPTIONS) is
+ * answered by http and carries no Authorization. */
+static void allow_origin(auth *a, http_request *request) {
+  const char *const *origins = auth_options_of(a)->cors_origins;
+  if (!origins || !*origins)
+    return;
+  tti_slice origin = http_request_header(request, "Origin");
+  http_reply_header(request, "Vary", "Origin");
+  for (; origin.ptr && *origins; origins++) {
+    if (!tti_slice_eq_nocase(origin, tti_slice_of(*origins)))
+      continue;
+    http_reply_header(request, "Access-Control-Allow-Origin", *origins);
+    http_reply_header(request, "Access-Control-Allow-Methods",
+                      "GET, POST, PUT, PATCH, DELETE");
+    http_reply_header(request, "Access-Control-Allow-Headers",
+                      "Authorization, Content-Type, Idempotency-Key, "
+                      "Last-Event-ID");
+    http_reply_header(request, "Access-Control-Expose-Headers",
+                      "Telltale-Log, Idempotency-Replayed, Retry-After");
+    return;
+  }
 }
 
 /* "Bearer TOKEN" -> TOKEN; ptr NULL: it is something else. RFC 6750, 2.1. */
@@ -134,6 +159,7 @@ bool auth_gate(http_request *request, const http_route *route, void *context) {
   /* The folder's mode decides who reaches the Unix socket. */
   if (http_request_is_local_admin(request))
     return true;
+  allow_origin(a, request);
   if (!pass_browser(a, request, route->scope != AUTH_NONE))
     return false;
   bool open = !auth_has_tokens(a) &&

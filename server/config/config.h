@@ -21,6 +21,9 @@
     "listen beyond loopback without a token")                                  \
   X(hosts, LIST, "hosts", "TELLTALE_HOSTS", "--host", "",                      \
     "further Host names that the server answers to")                           \
+  X(cors_origins, LIST, "cors_origins", "TELLTALE_CORS_ORIGINS",               \
+    "--cors-origin", "",                                                       \
+    "origins whose pages may use this server, such as https://app.example")    \
   X(log_format, STRING, "log_format", "TELLTALE_LOG_FORMAT", "--log-format",   \
     "logfmt", "the server's own log lines: logfmt or json")                    \
   X(log_level, STRING, "log_level", "TELLTALE_LOG_LEVEL", "--log-level",       \

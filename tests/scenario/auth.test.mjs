@@ -236,6 +236,32 @@ test("another site's page may not change anything", async (t) => {
   assert.equal(events.length, 1);
 });
 
+test("pages of a configured origin are let in, others are not", async (t) => {
+  const origin = "https://app.example";
+  const server = await startServer(t, { args: ["--cors-origin", origin] });
+  const cross = { origin, "sec-fetch-site": "cross-site" };
+  const preflight = await request(server, {
+    method: "OPTIONS",
+    path: "/events",
+    headers: { ...cross, "access-control-request-method": "POST" },
+  });
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers["access-control-allow-origin"], origin);
+  assert.match(preflight.headers["access-control-allow-methods"], /POST/);
+  assert.match(preflight.headers["access-control-allow-headers"], /Content-Type/);
+  const posted = await post(server, cross);
+  assert.equal(posted.status, 200);
+  assert.equal(posted.headers["access-control-allow-origin"], origin);
+  const stranger = { origin: "https://evil.example" };
+  assert.equal((await post(server, stranger)).status, 403);
+  const read = await get(server, "/events/recent", stranger);
+  assert.equal(read.headers["access-control-allow-origin"], undefined);
+  assert.equal(read.headers.vary, "Origin");
+  const off = await startServer(t);
+  const plain = await get(off, "/events/recent", cross);
+  assert.equal(plain.headers["access-control-allow-origin"], undefined);
+});
+
 test("without tokens a proxy makes nobody admin", async (t) => {
   const server = await startServer(t, { args: ["--host", "telltale.lan"] });
   const proxied = [
