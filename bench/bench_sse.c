@@ -2,7 +2,9 @@
  * thread that writes, beside a bare epoll loop that writes the same bytes to as
  * many sockets with the same coalescing and does nothing else.
  *
- *   bench_sse [seconds a run] [subscribers events/s]…
+ *   bench_sse [--seconds N] [--subscribers N [--rate EVENTS_A_SECOND]]
+ *
+ * A run takes a quarter of the seconds.
  */
 #include "bench/bench.h"
 #include "server/feed/feed.h"
@@ -376,10 +378,10 @@ int main(int argc, char **argv) {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
-  double seconds = argc > 1 ? atof(argv[1]) : 2;
-  if (argc > 3) {
-    for (int i = 2; i + 1 < argc; i += 2)
-      measure((size_t)atol(argv[i]), (unsigned)atol(argv[i + 1]), seconds);
+  double seconds = bench_seconds(argc, argv) / 4;
+  if (bench_option(argc, argv, "subscribers")) {
+    measure((size_t)bench_option_number(argc, argv, "subscribers", 1000),
+            (unsigned)bench_option_number(argc, argv, "rate", 200), seconds);
     return 0;
   }
   measure(1000, 200, seconds);

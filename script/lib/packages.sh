@@ -1,6 +1,7 @@
 # What Telltale needs from the system. One row a thing: which target needs it
-# (build: script/server and any build; test: script/test besides), and the
-# package, or the packages of which the first that exists will do.
+# (build: script/server and any build; test and long: script/test; bench:
+# script/bench), and the package, or packages of which the first that exists will
+# do.
 PACKAGES='
 build  gcc
 build  g++
@@ -29,6 +30,10 @@ test   curl
 test   sqlite3
 test   chromium
 long   clang-tidy-14
+bench  nginx
+bench  libnginx-mod-nchan
+bench  procps
+bench  wrk
 '
 
 # as_root COMMAND...: runs it as root, by sudo where we are not.
