@@ -1,4 +1,5 @@
 #include "cli/client.h"
+#include "cli/line.h"
 #include "cli/options.h"
 
 #include <curl/curl.h>
@@ -236,8 +237,10 @@ int client_report(const char *command, const client_answer *answer) {
   json_t *body = json_loadb(answer->body.data ? answer->body.data : "",
                             answer->body.len, 0, NULL);
   const char *message = json_string_value(json_object_get(body, "message"));
-  fprintf(stderr, "telltale %s: %d %s\n", command, answer->status,
-          message ? message : "(the server gave no reason)");
+  fprintf(stderr, "telltale %s: %d ", command, answer->status);
+  cli_text_print(
+      stderr, tti_slice_of(message ? message : "(the server gave no reason)"));
+  fputc('\n', stderr);
   if (answer->status == 401)
     fprintf(stderr, "give a token with --token or TELLTALE_TOKEN; make one "
                     "with: telltale token create\n");

@@ -2,6 +2,7 @@
 #include "cli/filters.h"
 #include "cli/line.h"
 #include "cli/options.h"
+#include "lib/json/scan.h"
 
 enum {
   OPT_FILTERS = 0,
@@ -41,27 +42,26 @@ static int take_option(void *context, int index, const char *value) {
 }
 
 static int print_events(const client_answer *answer, bool json) {
-  json_error_t why;
-  json_t *events = json_loadb(answer->body.data ? answer->body.data : "",
-                              answer->body.len, JSON_ALLOW_NUL, &why);
-  if (!json_is_array(events)) {
-    fprintf(stderr, "telltale recent: the server's answer is not a list: %s\n",
-            why.text);
-    json_decref(events);
-    return CLI_FAILED;
-  }
   bool colours = cli_colours(stdout);
-  size_t index;
-  json_t *event;
-  json_array_foreach(events, index, event) {
-    if (json) {
-      json_dumpf(event, stdout, JSON_COMPACT);
-      putchar('\n');
-    } else {
-      cli_line_print(stdout, event, colours);
+  tti_json_scan scan;
+  tti_json_value event;
+  tti_json_scan_init(&scan, tti_buf_slice(&answer->body));
+  scan.max_depth++; /* an event may be as deep as one that stands alone */
+  if (tti_json_scan_open_array(&scan)) {
+    while (tti_json_scan_item(&scan) && tti_json_scan_value(&scan, &event)) {
+      if (json)
+        cli_json_print(stdout, event.text);
+      else
+        cli_line_print(stdout, event.text, colours);
     }
   }
-  json_decref(events);
+  if (tti_json_scan_failed(&scan)) {
+    fprintf(stderr,
+            "telltale recent: the answer is not a list of events: %s (at byte "
+            "%zu)\n",
+            scan.error.reason, scan.error.offset);
+    return CLI_FAILED;
+  }
   return CLI_OK;
 }
 

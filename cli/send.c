@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/send_stdin.h"
+#include "lib/json/scan.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -69,12 +70,11 @@ static bool append_string(tti_buf *out, const char *text, size_t len) {
   return quoted != NULL;
 }
 
-/* The text of a JSON value, kept as it was typed. */
+/* Whether it is JSON, which then goes out as it was typed. */
 static bool is_json(const char *text, bool object) {
-  json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-  bool ok = value && (!object || json_is_object(value));
-  json_decref(value);
-  return ok;
+  tti_json_value value;
+  return tti_json_check(tti_slice_of(text), &value, NULL) == TT_OK &&
+         (!object || value.type == TTI_JSON_OBJECT);
 }
 
 static int take_member(send_args *args, const char *word) {

@@ -3,9 +3,9 @@
 #include "cli/split.h"
 #include "lib/base/random.h"
 #include "lib/base/time.h"
+#include "lib/event/parse.h"
+#include "lib/json/scan.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,11 +15,17 @@
 #define RETRY_FOR_US     ((int64_t)60 * 1000000)
 #define PROGRESS_EACH_US 200000
 
+/* The keys of an event that the options can fill. */
+enum { KEY_COUNT = 7 };
+static const tti_slice key_names[KEY_COUNT] = {
+    {"source", 6},   {"channel", 7},      {"action", 6}, {"level", 5},
+    {"agent_id", 8}, {"duration_ms", 11}, {"data", 4}};
+
 typedef struct sender {
   client *client;
-  tti_slice defaults;
-  json_t *default_keys; /* an object of the defaults, or NULL */
-  tti_buf batch;        /* a JSON array without its closing bracket */
+  tti_json_value defaults[KEY_COUNT]; /* by key; type NONE: none given */
+  tti_json_names keys;
+  tti_buf batch; /* a JSON array without its closing bracket */
   size_t batch_events;
   uint64_t sent_events;
   uint64_t sent_batches;
@@ -51,12 +57,23 @@ static void wait_before_retry(const client_answer *answer, unsigned tries) {
   nanosleep(&wait, NULL);
 }
 
-/* The server counts from the start of the batch; say where in the input. */
+/* The server counts from the start of the batch; say where in the input. Its
+ * reader of events is ours too, so it finds the same place. */
 static void report_place(const sender *s) {
+  tti_batch parsed;
+  tti_parse_error error;
+  tti_parse_options options = {.now_us = 0};
+  tti_batch_init(&parsed, BATCH_EVENTS, 4 * ITEM_MAX_BYTES);
+  tt_error result = tti_parse_relay_array(tti_buf_slice(&s->batch), &options,
+                                          &parsed, &error);
+  tti_batch_fini(&parsed);
+  if (s->answer.status == 400 && result == TT_EPARSE)
+    fprintf(stderr,
+            "telltale send: that is the input's event %llu, counted from 1\n",
+            (unsigned long long)(s->sent_events + error.index + 1));
   fprintf(stderr,
-          "telltale send: stopped after %llu events; in the input, the batch "
-          "that was refused begins at event %llu (counted from 0)\n",
-          (unsigned long long)s->sent_events,
+          "telltale send: the input's first %llu events are stored; send the "
+          "rest again\n",
           (unsigned long long)s->sent_events);
 }
 
@@ -95,35 +112,31 @@ static int send_batch(sender *s) {
   return CLI_OK;
 }
 
-/* The defaults that an event does not name, spliced in behind its brace. An
- * event that is not JSON goes out as it is: the server says what is wrong. */
+/* Whether an object, text of which the brace is the first byte, has members. */
+static bool has_members(tti_slice object) {
+  tti_slice inside = {object.ptr + 1, object.len - 1};
+  inside = tti_slice_trim(inside);
+  return inside.len > 0 && inside.ptr[0] != '}';
+}
+
+/* The event, with the defaults that it does not name spliced in behind its
+ * brace. One that is not JSON goes out as it is: the server says what is wrong.
+ */
 static void append_with_defaults(sender *s, tti_slice item) {
-  json_t *event = s->default_keys
-                      ? json_loadb(item.ptr, item.len, JSON_ALLOW_NUL, NULL)
-                      : NULL;
+  tti_json_value given[KEY_COUNT];
+  const char *comma = "";
+  bool right = tti_json_check_fields(item, &s->keys, given, NULL) == TT_OK;
   tti_buf_append_char(&s->batch, '{');
-  const char *key;
-  json_t *value;
-  bool more = event && json_object_size(event) > 0;
-  size_t left = 0;
-  json_object_foreach(s->default_keys, key, value) {
-    if (event && !json_object_get(event, key))
-      left++;
-  }
-  json_object_foreach(s->default_keys, key, value) {
-    if (!event || json_object_get(event, key))
+  for (size_t i = 0; right && i < KEY_COUNT; i++) {
+    if (s->defaults[i].type == TTI_JSON_NONE || given[i].type != TTI_JSON_NONE)
       continue;
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (text)
-      tti_buf_printf(&s->batch, "\"%s\":", key);
-    if (text)
-      tti_buf_append_text(&s->batch, text);
-    free(text);
-    if (--left || more)
-      tti_buf_append_char(&s->batch, ',');
+    tti_buf_printf(&s->batch, "%s\"%s\":", comma, key_names[i].ptr);
+    tti_buf_append_slice(&s->batch, s->defaults[i].text);
+    comma = ",";
   }
+  if (*comma && has_members(item))
+    tti_buf_append_char(&s->batch, ',');
   tti_buf_append(&s->batch, item.ptr + 1, item.len - 1);
-  json_decref(event);
 }
 
 static int add_item(sender *s, tti_slice item) {
@@ -176,30 +189,34 @@ static int send_all(sender *s, FILE *in, splitter *split) {
 }
 
 int send_stdin(client *c, FILE *in, tti_slice defaults, bool json) {
-  sender s = {.client = c,
-              .defaults = defaults,
-              .progress = isatty(STDERR_FILENO) && !json};
+  sender s = {.client = c, .progress = isatty(STDERR_FILENO) && !json};
   splitter split;
+  tti_buf object;
   splitter_init(&split, ITEM_MAX_BYTES);
   tti_buf_init(&s.batch, 2 * ITEM_MAX_BYTES);
+  tti_buf_init(&object, 2 * ITEM_MAX_BYTES);
   client_answer_init(&s.answer);
   tti_uuid4(s.producer);
-  if (defaults.len) {
-    tti_buf object;
-    tti_buf_init(&object, ITEM_MAX_BYTES);
-    tti_buf_printf(&object, "{%.*s}", (int)defaults.len, defaults.ptr);
-    s.default_keys = json_loadb(object.data, object.len, JSON_ALLOW_NUL, NULL);
-    tti_buf_fini(&object);
-  }
-  int status = send_all(&s, in, &split);
+  tti_buf_append_char(&object, '{');
+  tti_buf_append_slice(&object, defaults);
+  tti_buf_append_char(&object, '}');
+  tti_json_names_init(&s.keys, key_names, KEY_COUNT);
+  tt_error error = object.error;
+  if (!error)
+    error = tti_json_check_fields(tti_buf_slice(&object), &s.keys, s.defaults,
+                                  NULL);
+  if (error)
+    fprintf(stderr, "telltale send: the options are no part of an event: %s\n",
+            tt_error_message(error));
+  int status = error ? CLI_FAILED : send_all(&s, in, &split);
   if (s.progress)
     show_progress(&s, true);
   if (json)
     printf("{\"sent\":%llu}\n", (unsigned long long)s.sent_events);
   else if (!s.progress)
     fprintf(stderr, "sent %llu events\n", (unsigned long long)s.sent_events);
-  json_decref(s.default_keys);
   client_answer_fini(&s.answer);
+  tti_buf_fini(&object);
   tti_buf_fini(&s.batch);
   splitter_fini(&split);
   return status;

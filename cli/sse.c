@@ -19,10 +19,12 @@ void sse_parser_restart(sse_parser *p) {
   tti_buf_clear(&p->line);
   tti_buf_clear(&p->data);
   p->type[0] = '\0';
+  memcpy(p->next_id, p->id, sizeof(p->id));
   p->after_cr = false;
 }
 
 static void dispatch(sse_parser *p) {
+  memcpy(p->id, p->next_id, sizeof(p->id));
   if (p->data.len) {
     sse_event event = {.type = p->type[0] ? p->type : "message",
                        .data = {p->data.data, p->data.len - 1},
@@ -58,7 +60,7 @@ static void take_line(sse_parser *p) {
   } else if (tti_slice_eq(name, TTI_SLICE("event"))) {
     copy_text(p->type, sizeof(p->type), value);
   } else if (tti_slice_eq(name, TTI_SLICE("id"))) {
-    copy_text(p->id, sizeof(p->id), value);
+    copy_text(p->next_id, sizeof(p->next_id), value);
   } else if (tti_slice_eq(name, TTI_SLICE("retry")) &&
              tti_slice_to_u64(value, &ms) && ms < 3600000) {
     p->retry_ms = (long)ms;

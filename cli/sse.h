@@ -17,8 +17,9 @@ typedef struct sse_parser {
   tti_buf line;
   tti_buf data;
   char type[64];
-  char id[64];
-  long retry_ms; /* 0: never given */
+  char id[64];      /* of the last event that was whole */
+  char next_id[64]; /* what the one being read says */
+  long retry_ms;    /* 0: never given */
   bool after_cr;
 } sse_parser;
 
@@ -30,7 +31,8 @@ void sse_parser_fini(sse_parser *p);
 /* False when an event is over its ceiling. */
 bool sse_parser_take(sse_parser *p, const char *bytes, size_t len);
 
-/* A new connection: an unfinished event is dropped, the id stays. */
+/* A new connection: an unfinished event is dropped and its id with it, so that
+ * the server is asked for it again. */
 void sse_parser_restart(sse_parser *p);
 
 #endif

@@ -37,6 +37,25 @@ static void takes_every_line_end(void **state) {
   }
 }
 
+/* A connection that breaks inside an event: the id to resume from is that of
+ * the event before, or this one would be missed. */
+static void an_id_counts_with_its_event(void **state) {
+  (void)state;
+  tti_buf seen;
+  sse_parser p;
+  tti_buf_init(&seen, 4096);
+  sse_parser_init(&p, 4096, note, &seen);
+  static const char bytes[] = "id: 7\ndata: a\n\nid: 8\ndata: b\n";
+  assert_true(sse_parser_take(&p, bytes, sizeof(bytes) - 1));
+  assert_string_equal(p.id, "7");
+  sse_parser_restart(&p);
+  assert_true(sse_parser_take(&p, "data: c\n\n", 9));
+  tti_buf_append(&seen, "", 1);
+  assert_string_equal(seen.data, "message#7=a;message#7=c;");
+  sse_parser_fini(&p);
+  tti_buf_fini(&seen);
+}
+
 static void stops_at_its_ceiling(void **state) {
   (void)state;
   sse_parser p;
@@ -51,6 +70,7 @@ static void stops_at_its_ceiling(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(takes_every_line_end),
+      cmocka_unit_test(an_id_counts_with_its_event),
       cmocka_unit_test(stops_at_its_ceiling),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "cli/options.h"
 
 #include <jansson.h>
@@ -49,7 +50,9 @@ static void print_member(const char *prefix, const char *key,
   char *text = json_is_string(value)
                    ? NULL
                    : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-  printf("%-28s %s\n", name, text ? text : json_string_value(value));
+  printf("%-28s ", name);
+  cli_text_print(stdout, tti_slice_of(text ? text : json_string_value(value)));
+  putchar('\n');
   free(text);
 }
 
@@ -89,9 +92,11 @@ int cli_status(int argc, char **argv) {
     /* Readiness is a question of its own: a server can tell how it is while
      * its store cannot write. */
     client_call(c, &(client_request){.path = "/readyz"}, &answer);
-    if (answer.status == 503)
-      fprintf(stderr, "telltale status: not ready: %.*s\n",
-              (int)answer.body.len, answer.body.data);
+    if (answer.status == 503) {
+      fputs("telltale status: not ready: ", stderr);
+      cli_text_print(stderr, tti_slice_trim(tti_buf_slice(&answer.body)));
+      fputc('\n', stderr);
+    }
     status = answer.status == 200 ? CLI_OK : CLI_FAILED;
   }
   client_answer_fini(&answer);

@@ -5,6 +5,7 @@
 #include "cli/sse.h"
 #include "lib/base/random.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <time.h>
 
@@ -59,6 +60,8 @@ static int take_option(void *context, int index, const char *value) {
       !tti_slice_to_u64(tti_slice_of(value), &number))
     return cli_usage_error(&usage, "%s %s is not a number", options[index].name,
                            value);
+  if (index == OPT_COUNT && number == 0)
+    return cli_usage_error(&usage, "--count 0 would print nothing");
   args->values[index] = value ? value : "";
   return CLI_OK;
 }
@@ -92,15 +95,10 @@ static void take_event(void *context, const sse_event *event) {
     say_loss(event);
     return;
   }
-  if (t->json) {
-    fwrite(event->data.ptr, 1, event->data.len, stdout);
-    putchar('\n');
-  } else {
-    json_t *record =
-        json_loadb(event->data.ptr, event->data.len, JSON_ALLOW_NUL, NULL);
-    cli_line_print(stdout, record, t->colours);
-    json_decref(record);
-  }
+  if (t->json)
+    cli_json_print(stdout, event->data);
+  else
+    cli_line_print(stdout, event->data, t->colours);
   if (fflush(stdout) || (t->left && --t->left == 0))
     t->ended = true;
 }

@@ -1,5 +1,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "cli/options.h"
 #include "server/auth/auth.h"
 #include "server/config/config.h"
@@ -92,10 +93,11 @@ static void print_token(const json_t *token) {
     printf("%s\n", text);
     return;
   }
-  printf("%-38s %-18s %-28s %s\n",
-         json_string_value(json_object_get(token, "id")), scopes,
-         json_string_value(json_object_get(token, "created_at")),
-         json_string_value(json_object_get(token, "name")));
+  printf("%-38s %-18s %-28s ", json_string_value(json_object_get(token, "id")),
+         scopes, json_string_value(json_object_get(token, "created_at")));
+  cli_text_print(
+      stdout, tti_slice_of(json_string_value(json_object_get(token, "name"))));
+  putchar('\n');
 }
 
 static int print_answer(const token_args *args, tti_slice body) {
