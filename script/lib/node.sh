@@ -29,7 +29,7 @@ install_node_modules() {
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
     return
   fi
-  npm ci --prefix tests --userconfig tests/.npmrc >&2 ||
+  (cd tests && npm ci) >&2 ||
     die "npm could not install the packages of tests/package-lock.json"
   printf '%s\n' "$want" >"$stamp"
 }
