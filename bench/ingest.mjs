@@ -16,11 +16,11 @@ const event = JSON.stringify({
 });
 
 // {rate, us}: requests a second, and microseconds of the server's CPU for each.
-function measure(server, script, { seconds, connections }) {
+function measure(server, script, { seconds, connections, route = "/events" }) {
   const before = cpuSeconds(...server.pids);
   const text = execFileSync(
     "taskset",
-    ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${server.port}/events`],
+    ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${server.port}${route}`],
     { encoding: "utf8" },
   );
   const cpu = cpuSeconds(...server.pids) - before;
@@ -31,23 +31,32 @@ function measure(server, script, { seconds, connections }) {
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
-export async function ingest(build, { runs, seconds }) {
+const lua = (body) => `wrk.method = "POST"\nwrk.body = [[${body}]]\nwrk.headers["Content-Type"] = "application/json"\n`;
+
+// `bareUs`: CPU microseconds a row that bare SQLite took in this run.
+export async function ingest(build, { runs, seconds, bareUs }) {
   const dir = folder();
   const script = path.join(dir, "post.lua");
-  writeFileSync(script, `wrk.method = "POST"\nwrk.body = [[${event}]]\nwrk.headers["Content-Type"] = "application/json"\n`);
+  const batch = path.join(dir, "batch.lua");
+  writeFileSync(script, lua(event));
+  writeFileSync(batch, lua(`[${Array(100).fill(event).join(",")}]`));
   const servers = {
     nginx: await nginx("location / { return 200; }", { port: 18180 }),
     memory_store: await telltale(build, { args: ["--store", "memory", "--loops", "1"] }),
     memory: await telltale(build, { args: ["--durability", "memory", "--loops", "1"] }),
     sync: await telltale(build, { args: ["--durability", "sync", "--loops", "1"] }),
   };
+  const committed = await telltale(build, { args: ["--durability", "commit", "--loops", "1"] });
+  const batches = [];
   const seen = Object.fromEntries(Object.keys(servers).map((name) => [name, []]));
   try {
-    for (let run = 0; run < runs; run++)
+    for (let run = 0; run < runs; run++) {
       for (const [name, server] of Object.entries(servers))
         seen[name].push(measure(server, script, { seconds, connections: 64 }));
+      batches.push(measure(committed, batch, { seconds, connections: 8, route: "/events/batch" }).us / 100);
+    }
   } finally {
-    for (const server of Object.values(servers)) await server.stop();
+    for (const server of [committed, ...Object.values(servers)]) await server.stop();
     remove(dir);
   }
   const us = (name) => seen[name].map((r) => r.us);
@@ -79,6 +88,17 @@ export async function ingest(build, { runs, seconds }) {
       runs,
       min: Math.min(...rate("sync")),
       max: Math.max(...rate("sync")),
+    },
+    {
+      bench: "ingest_batch100_commit",
+      value: median(batches),
+      unit: "us CPU/event",
+      peer: "bare sqlite",
+      peer_value: bareUs,
+      ratio: bareUs / median(batches),
+      runs,
+      min: Math.min(...batches),
+      max: Math.max(...batches),
     },
   ];
 }

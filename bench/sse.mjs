@@ -41,7 +41,7 @@ const startNchan = async () => {
   return server;
 };
 
-export async function sse(build, { runs, seconds, peers }) {
+export async function sse(build, { runs, seconds, peers, scale = 1 }) {
   const rows = [];
   const ours = () => telltale(build, { args: ["--store", "memory", "--loops", "1"] });
   for (const [subscribers, rate] of [
@@ -49,7 +49,7 @@ export async function sse(build, { runs, seconds, peers }) {
     [1000, 3200],
     [5000, 200],
   ]) {
-    const options = { subscribers, rate, seconds };
+    const options = { subscribers: Math.ceil(subscribers * scale), rate, seconds };
     const mine = await deliveries(build, ours, options, runs);
     const bare = await deliveries(build, () => peer(build), options, runs);
     const value = median(mine.map((r) => r.per_cpu_s));
@@ -97,14 +97,15 @@ export async function latency(build, { runs, seconds }) {
   ];
 }
 
-export async function memory(build) {
+export async function memory(build, { scale = 1 } = {}) {
+  const subscribers = Math.ceil(5000 * scale);
   const server = await telltale(build, { args: ["--loops", "2"], cpus: "0,1" });
   try {
     await sleep(500);
     const idle = privateBytes(server.pid);
     const child = spawn(
       path.join(build, "bench/sse_load"),
-      ["--port", String(server.port), "--subscribers", "5000", "--idle", "--seconds", "6"],
+      ["--port", String(server.port), "--subscribers", String(subscribers), "--idle", "--seconds", "6"],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const gone = new Promise((resolve) => child.once("exit", resolve));
@@ -117,7 +118,7 @@ export async function memory(build) {
     await gone;
     return [
       { bench: "memory_idle", value: idle / 1e6, unit: "MB private", runs: 1 },
-      { bench: "memory_subscriber", value: (loaded - idle) / 5000 / 1000, unit: "KB", runs: 1 },
+      { bench: "memory_subscriber", value: (loaded - idle) / subscribers / 1000, unit: "KB", runs: 1 },
     ];
   } finally {
     await server.stop();

@@ -4,9 +4,8 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { folder, remove, telltale } from "./server.mjs";
 
-const events = 1_000_000;
-
-export async function start(build, { runs, events: count = events }) {
+export async function start(build, { runs, scale = 1 }) {
+  const count = 1_000_000 * scale;
   const dir = folder();
   const options = { dir, keep: true, cpus: "0,1" };
   try {

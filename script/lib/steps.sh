@@ -56,6 +56,8 @@ step_bench() {
   for name in "${BENCHES[@]}"; do
     run_one "build/dev/$name.log" bench_runs "$name" || return 1
   done
+  run_one build/dev/bench-servers.log timeout 120 \
+    node bench/run.mjs --build build/dev --smoke
 }
 bench_runs() {
   local out
