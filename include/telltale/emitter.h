@@ -71,6 +71,22 @@ TELLTALE_API tt_error tt_emitter_stream_new(tt_stream *stream,
                                             const char *source,
                                             tt_emitter **out_emitter);
 
+/* An emitter into each of `emitters`, in their order. NULL ones are passed
+ * over, so a part that could not be made takes nothing from the others. Every
+ * part fills in its own source, and its own agent id unless the call or the tee
+ * has one; all get the same time.
+ *
+ * On success the parts are the tee's: tt_emitter_free frees them, in no more
+ * time than the longest free_timeout_ms of one. Until then each may still be
+ * flushed and asked for its own statistics. On an error they stay the caller's.
+ * TT_EINVAL: the same emitter twice; TT_ENOMEM.
+ *
+ * A flush gives all parts one time limit together. The statistics are the sums
+ * of the parts', so an event counts once in each part. */
+TELLTALE_API tt_error tt_emitter_tee_new(tt_emitter *const *emitters,
+                                         size_t count,
+                                         tt_emitter **out_emitter);
+
 /* Options of the HTTP emitter (libtelltale-http). All zero but `source` is
  * fine; strings are copied. */
 typedef struct tt_emitter_options {
@@ -120,6 +136,32 @@ TELLTALE_API void tt_emitter_set_agent_id(tt_emitter *emitter,
                  (const tt_field[]){__VA_ARGS__})
 #endif
 
+/* A stretch of time that ends in an event: started, carried by value, and
+ * emitted with the event's duration. Its members are the library's own. */
+typedef struct tt_timer {
+  tt_emitter *emitter;
+  const char *type;
+  int64_t started_us; /* of the monotonic clock */
+} tt_timer;
+
+/* Starts now. Emitter (NULL is fine) and type are borrowed until the last emit
+ * of the timer; there is nothing to free. */
+TELLTALE_API tt_timer tt_timer_start(tt_emitter *emitter, const char *type);
+
+/* tt_timer_emit(&timer, fields...): tt_emit of the timer's type, with the time
+ * since its start as duration_ms, in whole milliseconds, to the nearest. The
+ * timer goes on: each emit tells the time since the same start. */
+#ifndef __cplusplus
+#define tt_timer_emit(...) tt_timer_emit_(__VA_ARGS__, TT_END)
+#define tt_timer_emit_(timer, ...)                                             \
+  tt_timer_emit_fields(timer, TT_LEVEL_INFO, (const tt_field[]){__VA_ARGS__})
+#endif
+
+/* What the macro calls, with a level. `fields` ends with TT_END. Nothing on
+ * NULL. */
+TELLTALE_API void tt_timer_emit_fields(const tt_timer *timer, tt_level level,
+                                       const tt_field *fields);
+
 /* What the macros call. `fields` ends with TT_END; agent_id NULL: the default.
  */
 TELLTALE_API void tt_emit_fields(tt_emitter *emitter, tt_level level,
@@ -154,6 +196,11 @@ inline void tt_emit_as(tt_emitter *emitter, const char *agent_id,
                        const char *type, Fields... fields) {
   const tt_field all[] = {fields..., tt_end()};
   tt_emit_fields(emitter, TT_LEVEL_INFO, agent_id, type, all);
+}
+template <typename... Fields>
+inline void tt_timer_emit(const tt_timer *timer, Fields... fields) {
+  const tt_field all[] = {fields..., tt_end()};
+  tt_timer_emit_fields(timer, TT_LEVEL_INFO, all);
 }
 #define TELLTALE_EMIT_LEVEL_(name, level)                                      \
   template <typename... Fields>                                                \

@@ -1,9 +1,10 @@
+#include "lib/emit/emitter.h"
+
 #include "lib/base/time.h"
 #include "lib/emit/fork.h"
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <telltale/emitter.h>
 #include <unistd.h>
 
 #define FREE_TIMEOUT_MS 2000
@@ -153,11 +154,17 @@ void tt_emit_fields(tt_emitter *emitter, tt_level level, const char *agent_id,
   emit(emitter, &event, fields);
 }
 
-void tt_emit_full(tt_emitter *emitter, const tt_event *event) {
-  if (!emitter || !emitter->ops.emit || !event)
+void tti_emitter_emit(tt_emitter *emitter, const tt_event *event,
+                      const tt_field *fields) {
+  if (!emitter || !emitter->ops.emit)
     return;
   tt_event copy = *event;
-  emit(emitter, &copy, NULL);
+  emit(emitter, &copy, fields);
+}
+
+void tt_emit_full(tt_emitter *emitter, const tt_event *event) {
+  if (event)
+    tti_emitter_emit(emitter, event, NULL);
 }
 
 tt_error tt_emitter_flush(tt_emitter *emitter, int timeout_ms) {
@@ -174,13 +181,24 @@ void tt_emitter_stats_get(tt_emitter *emitter, tt_emitter_stats *out_stats) {
     emitter->ops.stats(emitter->self, out_stats);
 }
 
-void tt_emitter_free(tt_emitter *emitter) {
+int tti_emitter_free_timeout_ms(const tt_emitter *emitter) {
+  return emitter->ops.free_timeout_ms;
+}
+
+void tti_emitter_free_within(tt_emitter *emitter, int timeout_ms) {
   if (!emitter)
     return;
+  if (timeout_ms > emitter->ops.free_timeout_ms)
+    timeout_ms = emitter->ops.free_timeout_ms;
   if (emitter->ops.free)
-    emitter->ops.free(emitter->self, emitter->ops.free_timeout_ms);
+    emitter->ops.free(emitter->self, timeout_ms);
   agent_unref(atomic_load_explicit(&emitter->agent, memory_order_relaxed));
   tti_fork_memory_free(emitter->shared, sizeof(*emitter->shared));
   free(emitter->source);
   free(emitter);
+}
+
+void tt_emitter_free(tt_emitter *emitter) {
+  if (emitter)
+    tti_emitter_free_within(emitter, emitter->ops.free_timeout_ms);
 }

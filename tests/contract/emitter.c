@@ -13,6 +13,7 @@ typedef struct fixture fixture;
 
 typedef struct implementation {
   const char *name;
+  size_t copies; /* of every event, in its statistics; 0: it keeps nothing */
   void (*open)(fixture *f);
   /* What arrived, as relay events; the caller's. NULL: nothing ever does. */
   json_t *(*arrived)(fixture *f);
@@ -91,10 +92,33 @@ static void http_close(fixture *f) {
   sink_free(f->sink);
 }
 
+static void tee_open(fixture *f) {
+  tt_emitter *parts[2];
+  stream_open(f);
+  parts[0] = f->emitter;
+  http_open(f);
+  parts[1] = f->emitter;
+  assert_int_equal(tt_emitter_tee_new(parts, 2, &f->emitter), TT_OK);
+}
+
+static json_t *tee_arrived(fixture *f) {
+  json_t *streamed = stream_arrived(f);
+  json_t *posted = http_arrived(f);
+  assert_int_equal(json_array_size(streamed), json_array_size(posted));
+  json_decref(posted);
+  return streamed;
+}
+
+static void tee_close(fixture *f) {
+  stream_close(f);
+  http_close(f);
+}
+
 static const implementation implementations[] = {
-    {"noop", noop_open, NULL, noop_close},
-    {"stream", stream_open, stream_arrived, stream_close},
-    {"http", http_open, http_arrived, http_close},
+    {"noop", 0, noop_open, NULL, noop_close},
+    {"stream", 1, stream_open, stream_arrived, stream_close},
+    {"http", 1, http_open, http_arrived, http_close},
+    {"tee", 2, tee_open, tee_arrived, tee_close},
 };
 
 /* -- The suite. -- */
@@ -118,7 +142,7 @@ static json_t *flushed(fixture *f, size_t count) {
     assert_int_equal(stats.emitted, 0);
     return NULL;
   }
-  assert_int_equal(stats.sent, count);
+  assert_int_equal(stats.sent, count * f->of->copies);
   json_t *all = f->of->arrived(f);
   assert_int_equal(json_array_size(all), count);
   return all;
@@ -304,11 +328,17 @@ static void http(void **state) {
   run_suite("http");
 }
 
+static void tee(void **state) {
+  (void)state;
+  run_suite("tee");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(noop),
       cmocka_unit_test(stream),
       cmocka_unit_test(http),
+      cmocka_unit_test(tee),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

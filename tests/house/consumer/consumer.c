@@ -16,12 +16,15 @@ int main(void) {
     goto out;
   tt_emit(emitter, "bare");
   tt_emit(emitter, "deploy", tt_str("env", "prod"), tt_int("rows", 42));
+  tt_timer timer = tt_timer_start(emitter, "query");
+  tt_timer_emit(&timer);
+  tt_timer_emit(&timer, tt_int("rows", 42));
   if (tt_emitter_flush(emitter, 1000))
     goto out;
   int events = 0;
   while (tt_reader_try_read(reader, &result))
     events += result.envelope != NULL;
-  if (events != 2)
+  if (events != 4)
     goto out;
 #ifdef CONSUMER_HTTP
   tt_emitter *http = NULL;

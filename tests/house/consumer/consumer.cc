@@ -11,6 +11,9 @@ int main() {
     return 1;
   tt_emit(emitter, "bare");
   tt_emit_warn(emitter, "deploy", tt_str("env", "prod"), tt_int("rows", 42));
+  const tt_timer timer = tt_timer_start(emitter, "query");
+  tt_timer_emit(&timer);
+  tt_timer_emit(&timer, tt_int("rows", 42));
 #ifdef CONSUMER_HTTP
   tt_emitter_options options{};
   options.source = "consumer";
@@ -20,7 +23,7 @@ int main() {
   tt_emit(http, "nobody hears", tt_bool("ok", true));
   tt_emitter_free(http);
 #endif
-  const bool ok = tt_stream_seq(stream) == 2;
+  const bool ok = tt_stream_seq(stream) == 4;
   tt_emitter_free(emitter);
   tt_stream_free(stream);
   return ok ? 0 : 1;
