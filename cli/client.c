@@ -116,6 +116,15 @@ static char *prepare(client *c, const char *path) {
   return url;
 }
 
+static unsigned long long head_of(CURL *curl) {
+  struct curl_header *header;
+  unsigned long long head = 0;
+  if (curl_easy_header(curl, "Telltale-Head", 0, CURLH_HEADER, -1, &header) ==
+      CURLHE_OK)
+    tti_slice_to_u64(tti_slice_of(header->value), &head);
+  return head;
+}
+
 void client_call(client *c, const client_request *request,
                  client_answer *answer) {
   char why[CURL_ERROR_SIZE] = "";
@@ -124,6 +133,7 @@ void client_call(client *c, const client_request *request,
   bool ok = url != NULL;
   tti_buf_clear(&answer->body);
   answer->status = 0;
+  answer->head = 0;
   if (ok && c->authorization) {
     headers = curl_slist_append(NULL, c->authorization);
     ok = headers != NULL;
@@ -159,6 +169,7 @@ void client_call(client *c, const client_request *request,
     curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &retry_after);
     answer->status = (int)status;
     answer->retry_after_s = (long)retry_after;
+    answer->head = head_of(c->curl);
   } else {
     snprintf(answer->error, sizeof(answer->error), "%s: %s", c->url,
              *why ? why : curl_easy_strerror(code));

@@ -24,6 +24,8 @@ typedef struct client_answer {
   tti_buf body; /* at most 64 MiB */
   char error[320];
   long retry_after_s; /* 0: none given */
+  /* Telltale-Head: a stream behind it goes on without a gap; 0: none given. */
+  unsigned long long head;
 } client_answer;
 
 void client_answer_init(client_answer *answer);

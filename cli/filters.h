@@ -3,8 +3,8 @@
 
 #include "cli/client.h"
 
-/* The filter options that tail and recent share, as rows of an option table and
- * as names in a query string. Their order is CLI_FILTER_MAP's. */
+/* The filter options that tail, recent and events share, as rows of an option
+ * table and as names in a query string. Their order is CLI_FILTER_MAP's. */
 #define CLI_FILTER_ROWS                                                        \
   {"--source", 's', "NAME", "only this source (a,b: either)"},                 \
       {"--channel", 'c', "NAME", "only this channel"},                         \

@@ -28,6 +28,7 @@ static const command commands[] = {
     {"send", "send an event, or many from standard input", cli_send},
     {"tail", "print events as they come", cli_tail},
     {"recent", "print the last events", cli_recent},
+    {"events", "search and print the events that are kept", cli_events},
     {"status", "say how a server is", cli_status},
     {"token", "make, list and revoke tokens", cli_token},
     {"version", "print the version", version_main},
