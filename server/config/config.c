@@ -334,8 +334,8 @@ static tt_error make_folder_of(char *path, tti_buf *out_error) {
   return TT_OK;
 }
 
-tt_error config_store_path(const config *c, tti_buf *out_error,
-                           char **out_path) {
+tt_error config_store_place(const config *c, tti_buf *out_error,
+                            char **out_path) {
   static const char prefix[] = "sqlite:";
   size_t n = sizeof(prefix) - 1;
   char *path;
@@ -352,14 +352,24 @@ tt_error config_store_path(const config *c, tti_buf *out_error,
                           "--store sqlite:PATH");
       return TT_ENOTFOUND;
     }
-    tt_error error = make_folder_of(path, out_error);
-    if (error != TT_OK) {
-      free(path);
-      return error;
-    }
   }
   if (!path)
     return TT_ENOMEM;
+  *out_path = path;
+  return TT_OK;
+}
+
+tt_error config_store_path(const config *c, tti_buf *out_error,
+                           char **out_path) {
+  char *path;
+  tt_error error = config_store_place(c, out_error, &path);
+  if (error != TT_OK)
+    return error;
+  bool is_default = !c->store[0];
+  if (is_default && (error = make_folder_of(path, out_error)) != TT_OK) {
+    free(path);
+    return error;
+  }
   *out_path = path;
   return TT_OK;
 }

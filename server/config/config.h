@@ -59,10 +59,20 @@ typedef uint64_t config_COUNT;
 typedef uint64_t config_DURATION_MS;
 typedef char **config_LIST; /* NULL-terminated */
 
+enum {
+#define X(field, type, key, env, flag, value, help) CONFIG_ORDINAL_##field,
+  CONFIG_OPTION_MAP(X)
+#undef X
+      CONFIG_OPTION_COUNT
+};
+
 typedef struct config {
 #define X(field, type, key, env, flag, value, help) config_##type field;
   CONFIG_OPTION_MAP(X)
 #undef X
+  /* Where each value comes from, in the order of the table: "default",
+   * "telltale.yaml:3", "TELLTALE_LISTEN", "--listen". */
+  char *origins[CONFIG_OPTION_COUNT];
   char *token_ingest; /* TELLTALE_TOKEN_INGEST or …_FILE; never in YAML */
   char *token_read;
   char *token_admin;
@@ -86,6 +96,10 @@ void config_help(tti_buf *out);
 /* The listen option, taken apart: "[::1]:80", "127.0.0.1:0", ":6060". */
 tt_error config_listen(const char *text, char out_address[64],
                        uint16_t *out_port);
+/* The path of the store, as config_store_path has it, without making
+ * anything. */
+tt_error config_store_place(const config *c, tti_buf *out_error,
+                            char **out_path);
 /* Where the store is: TT_OK and the path ("" for memory). The folder of the
  * default place is made with mode 0700. */
 tt_error config_store_path(const config *c, tti_buf *out_error,

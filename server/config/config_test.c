@@ -108,6 +108,13 @@ static void flags_win_over_environment_over_file(void **state) {
   assert_string_equal(f->config.hosts[1], "b.example");
   assert_null(f->config.hosts[2]);
   assert_string_equal(f->config.config_path, f->path);
+  char line[160];
+  snprintf(line, sizeof(line), "%s:1", f->path);
+  char **origins = f->config.origins;
+  assert_string_equal(origins[CONFIG_ORDINAL_durability], line);
+  assert_string_equal(origins[CONFIG_ORDINAL_loops], "TELLTALE_LOOPS");
+  assert_string_equal(origins[CONFIG_ORDINAL_ring_entries], "--ring-entries");
+  assert_string_equal(origins[CONFIG_ORDINAL_listen], "default");
 }
 
 static void a_list_flag_given_twice_adds_and_replaces_the_file(void **state) {

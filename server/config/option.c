@@ -254,11 +254,9 @@ static tt_error set_number(const config_option *option, tti_slice text,
   return TT_OK;
 }
 
-tt_error config_option_set(const config_option *option, tti_slice text,
-                           bool append, const char *where, tti_buf *out_error,
-                           config *c) {
-  void *field = (char *)c + option->offset;
-  text = tti_slice_trim(text);
+static tt_error set_field(const config_option *option, tti_slice text,
+                          bool append, const char *where, tti_buf *out_error,
+                          void *field) {
   switch (option->type) {
   case CONFIG_TYPE_STRING:
     return set_string(option, text, where, out_error, field);
@@ -276,6 +274,50 @@ tt_error config_option_set(const config_option *option, tti_slice text,
   return TT_EINVAL;
 }
 
+tt_error config_option_set(const config_option *option, tti_slice text,
+                           bool append, const char *where, tti_buf *out_error,
+                           config *c) {
+  tt_error error = set_field(option, tti_slice_trim(text), append, where,
+                             out_error, (char *)c + option->offset);
+  if (error != TT_OK)
+    return error;
+  char *origin = copy(tti_slice_of(where));
+  if (!origin)
+    return TT_ENOMEM;
+  free(c->origins[option - config_options]);
+  c->origins[option - config_options] = origin;
+  return TT_OK;
+}
+
+void config_option_print(const config_option *option, const config *c,
+                         tti_buf *out) {
+  const void *field = (const char *)c + option->offset;
+  char text[CONFIG_VALUE_MAX] = "";
+  switch (option->type) {
+  case CONFIG_TYPE_STRING:
+    tti_buf_append_text(out, *(char *const *)field);
+    break;
+  case CONFIG_TYPE_LIST:
+    for (char *const *item = *(char **const *)field; item && *item; item++)
+      tti_buf_printf(out, "%s%s", item == *(char **const *)field ? "" : ",",
+                     *item);
+    break;
+  case CONFIG_TYPE_BOOL:
+    tti_buf_append_text(out, *(const bool *)field ? "true" : "false");
+    break;
+  case CONFIG_TYPE_COUNT:
+    tti_buf_append_u64(out, *(const uint64_t *)field);
+    break;
+  case CONFIG_TYPE_SIZE:
+    config_format_size(*(const uint64_t *)field, text);
+    break;
+  case CONFIG_TYPE_DURATION_MS:
+    config_format_duration(*(const uint64_t *)field, text);
+    break;
+  }
+  tti_buf_append_text(out, text);
+}
+
 void config_fini(config *c) {
   for (size_t i = 0; i < config_option_count; i++) {
     void *field = (char *)c + config_options[i].offset;
@@ -283,6 +325,7 @@ void config_fini(config *c) {
       free(*(char **)field);
     else if (config_options[i].type == CONFIG_TYPE_LIST)
       free_list(*(char ***)field);
+    free(c->origins[i]);
   }
   free(c->token_ingest);
   free(c->token_read);

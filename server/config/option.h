@@ -37,11 +37,15 @@ const char *config_nearest_flag(tti_slice flag);
 
 /* Checks a text and gives it to its field, freeing the earlier value; a LIST
  * takes a comma list, `append` keeps what it has. `where` ("telltale.yaml:3",
- * "--listen", "TELLTALE_LISTEN") begins the sentence in *out_error. TT_EINVAL,
- * TT_ENOMEM. */
+ * "--listen", "TELLTALE_LISTEN") begins the sentence in *out_error, and is kept
+ * as the value's origin. TT_EINVAL, TT_ENOMEM. */
 tt_error config_option_set(const config_option *option, tti_slice text,
                            bool append, const char *where, tti_buf *out_error,
                            config *c);
+
+/* Appends an option's value, as a text that config_option_set would take. */
+void config_option_print(const config_option *option, const config *c,
+                         tti_buf *out);
 
 /* Reads a YAML text into the config. `name` is the file's, for messages; the
  * text is borrowed. TT_EPARSE, TT_EINVAL, TT_ENOMEM. */

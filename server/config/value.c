@@ -1,5 +1,8 @@
 #include "server/config/value.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 typedef struct unit {
   const char *name;
   uint64_t factor;
@@ -80,6 +83,29 @@ bool config_parse_duration(tti_slice text, uint64_t *out_ms) {
   } while (text.len);
   *out_ms = total;
   return true;
+}
+
+/* In the largest unit up to `last` that it is a whole number of. */
+static void format_quantity(uint64_t value, const unit *units, const char *last,
+                            char out_text[CONFIG_VALUE_MAX]) {
+  const unit *best = units;
+  for (const unit *u = units; u->name; u++) {
+    if (value && value % u->factor == 0 && u->factor >= best->factor)
+      best = u;
+    if (!strcmp(u->name, last))
+      break;
+  }
+  snprintf(out_text, CONFIG_VALUE_MAX, "%" PRIu64 "%s", value / best->factor,
+           value ? best->name : "");
+}
+
+void config_format_size(uint64_t bytes, char out_text[CONFIG_VALUE_MAX]) {
+  format_quantity(bytes, sizes, "TiB", out_text);
+}
+
+/* Without weeks: "7d" is what one writes. */
+void config_format_duration(uint64_t ms, char out_text[CONFIG_VALUE_MAX]) {
+  format_quantity(ms, durations, "d", out_text);
 }
 
 bool config_parse_bool(tti_slice text, bool *out_value) {

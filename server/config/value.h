@@ -14,6 +14,13 @@ bool config_parse_size(tti_slice text, uint64_t *out_bytes);
 /* "500ms", "10s", "1h30m", "7d", "2w", and "0" alone. Milliseconds. */
 bool config_parse_duration(tti_slice text, uint64_t *out_ms);
 
+#define CONFIG_VALUE_MAX 32
+
+/* The same the other way, in the unit that takes the fewest digits and is
+ * exact: "64MiB", "5GB", "7d"; "0" alone. */
+void config_format_size(uint64_t bytes, char out_text[CONFIG_VALUE_MAX]);
+void config_format_duration(uint64_t ms, char out_text[CONFIG_VALUE_MAX]);
+
 /* true false yes no on off 1 0. */
 bool config_parse_bool(tti_slice text, bool *out_value);
 

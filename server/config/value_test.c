@@ -71,11 +71,44 @@ static void edit_distance_counts_single_edits(void **state) {
   assert_int_equal(config_edit_distance(TTI_SLICE(""), TTI_SLICE("abc")), 3);
 }
 
+static void a_formatted_value_reads_back(void **state) {
+  (void)state;
+  static const uint64_t values[] = {
+      0,         1,        999,        1000,       1024,
+      65536,     67108864, 5000000000, 86399,      3600000,
+      604800000, 90000,    4096000,    UINT64_MAX, UINT64_C(1) << 63};
+  for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+    char text[CONFIG_VALUE_MAX];
+    uint64_t back;
+    config_format_size(values[i], text);
+    assert_true(config_parse_size(tti_slice_of(text), &back));
+    assert_int_equal(back, values[i]);
+    config_format_duration(values[i], text);
+    assert_true(config_parse_duration(tti_slice_of(text), &back));
+    assert_int_equal(back, values[i]);
+  }
+}
+
+static void a_formatted_value_is_what_one_would_write(void **state) {
+  (void)state;
+  char text[CONFIG_VALUE_MAX];
+  config_format_size(UINT64_C(64) << 20, text);
+  assert_string_equal(text, "64MiB");
+  config_format_size(UINT64_C(5000000000), text);
+  assert_string_equal(text, "5GB");
+  config_format_duration(UINT64_C(604800000), text);
+  assert_string_equal(text, "7d");
+  config_format_duration(0, text);
+  assert_string_equal(text, "0");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sizes_take_decimal_and_binary_units),
       cmocka_unit_test(sizes_refuse_everything_else),
       cmocka_unit_test(durations_add_up),
+      cmocka_unit_test(a_formatted_value_reads_back),
+      cmocka_unit_test(a_formatted_value_is_what_one_would_write),
       cmocka_unit_test(a_duration_without_its_unit_is_refused),
       cmocka_unit_test(edit_distance_counts_single_edits),
   };
