@@ -5,6 +5,7 @@
  * command's own name. */
 int cli_send(int argc, char **argv);
 int cli_tail(int argc, char **argv);
+int cli_config(int argc, char **argv);
 int cli_events(int argc, char **argv);
 int cli_recent(int argc, char **argv);
 int cli_status(int argc, char **argv);

@@ -31,6 +31,7 @@ static const command commands[] = {
     {"events", "search and print the events that are kept", cli_events},
     {"status", "say how a server is", cli_status},
     {"token", "make, list and revoke tokens", cli_token},
+    {"config", "check a configuration and print it", cli_config},
     {"version", "print the version", version_main},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -1,0 +1,123 @@
+#include "cli/commands.h"
+#include "cli/line.h"
+#include "cli/options.h"
+#include "server/auth/auth.h"
+#include "server/config/option.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int help(void) {
+  tti_buf text;
+  tti_buf_init(&text, 1 << 16);
+  tti_buf_append_text(
+      &text,
+      "usage: telltale config check [options of serve]\n\n"
+      "Reads the configuration as serve would, from the file, the environment\n"
+      "and these options, and prints each setting and where it comes from. "
+      "Exit\n"
+      "status 2, and what is wrong, for one that serve would refuse. It does "
+      "not\n"
+      "open the store or a port.\n\noptions (defaults in parentheses):\n");
+  tti_buf_printf(&text, "  %-24s %s\n", "--config FILE",
+                 "a YAML file with these options");
+  config_help(&text);
+  fwrite(text.data, 1, text.len, stdout);
+  tti_buf_fini(&text);
+  return CLI_OK;
+}
+
+static void print_setting(const char *key, tti_slice value, const char *origin,
+                          int width) {
+  printf("%-18s ", key);
+  cli_text_print(stdout, value);
+  int pad = width - (int)value.len;
+  printf("%*s (", pad > 0 ? pad : 0, "");
+  cli_text_print(stdout, tti_slice_of(origin));
+  printf(")\n");
+}
+
+static void print_options(const config *c) {
+  enum { WIDTH = 24 };
+  tti_buf value;
+  tti_buf_init(&value, 1 << 16);
+  for (size_t i = 0; i < config_option_count; i++) {
+    const config_option *o = &config_options[i];
+    char *path = NULL;
+    tti_buf_clear(&value);
+    config_option_print(o, c, &value);
+    if (i == CONFIG_ORDINAL_store && !value.len &&
+        config_store_place(c, &value, &path) == TT_OK)
+      tti_buf_printf(&value, "sqlite:%s", path);
+    free(path);
+    print_setting(o->key, tti_buf_slice(&value), c->origins[i], WIDTH);
+  }
+  tti_buf_fini(&value);
+  const struct {
+    const char *key, *token, *variable;
+  } tokens[] = {
+      {"token (ingest)", c->token_ingest, "TELLTALE_TOKEN_INGEST"},
+      {"token (read)", c->token_read, "TELLTALE_TOKEN_READ"},
+      {"token (admin)", c->token_admin, "TELLTALE_TOKEN_ADMIN"},
+  };
+  for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+    char origin[40];
+    snprintf(origin, sizeof(origin), "%s%s", tokens[i].variable,
+             getenv(tokens[i].variable) ? "" : "_FILE");
+    if (tokens[i].token)
+      print_setting(tokens[i].key, TTI_SLICE("****"), origin, WIDTH);
+  }
+}
+
+/* What the settings alone cannot decide. */
+static void print_notes(const config *c) {
+  char address[64];
+  uint16_t port;
+  bool token = c->token_ingest || c->token_read || c->token_admin;
+  if (c->warnings)
+    fprintf(stderr, "telltale: %s", c->warnings);
+  if (config_listen(c->listen, address, &port) == TT_OK &&
+      !auth_is_loopback(address) && !c->insecure && !token)
+    fprintf(stderr,
+            "telltale: %s is beyond this machine: serve starts there only if "
+            "the store has a token (telltale token create)\n",
+            c->listen);
+}
+
+static int check(int argc, char **argv) {
+  config c;
+  tti_buf why;
+  tti_buf_init(&why, 8192);
+  tt_error error = config_load(argc, argv, &why, &c);
+  if (error != TT_OK) {
+    fputs("telltale: ", stderr);
+    cli_text_print(stderr, why.len ? tti_buf_slice(&why)
+                                   : tti_slice_of(tt_error_message(error)));
+    fputc('\n', stderr);
+    tti_buf_fini(&why);
+    return CLI_USAGE;
+  }
+  tti_buf_fini(&why);
+  fputs("file               ", stdout);
+  cli_text_print(stdout, tti_slice_of(c.config_path ? c.config_path : "none"));
+  putchar('\n');
+  print_options(&c);
+  print_notes(&c);
+  config_fini(&c);
+  return fflush(stdout) ? CLI_FAILED : CLI_OK;
+}
+
+int cli_config(int argc, char **argv) {
+  if (argc < 2)
+    return help();
+  for (int i = 1; i < argc; i++)
+    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+      return help();
+  if (strcmp(argv[1], "check") != 0) {
+    fprintf(stderr,
+            "telltale config: %s is not check\ntry: telltale config --help\n",
+            argv[1]);
+    return CLI_USAGE;
+  }
+  return check(argc - 1, argv + 1);
+}
