@@ -4,6 +4,7 @@
 #include "server/config/config.h"
 #include "server/feed/feed.h"
 #include "server/history/history.h"
+#include "server/io/clock.h"
 #include "server/io/log.h"
 #include "server/notify.h"
 #include "server/relay/relay.h"
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +32,7 @@
  *   down:  http stops accepting; feed tells its subscribers to come back; the
  *          last answers go out; loops, feed, bus, store
  */
-enum { LOOPS_MAX = 256, ABORT_WAIT_MS = 1000 };
+enum { LOOPS_MAX = 256, ABORT_WAIT_MS = 200, OVERDUE_US = 500000 };
 
 typedef struct server {
   config config;
@@ -54,6 +56,7 @@ typedef struct server {
   pthread_mutex_t drained_mutex;
   pthread_cond_t drained_cond;
   bool drained;
+  int64_t leave_by_us; /* monotonic: the end of an ordered shutdown */
 } server;
 
 static int complain(const tti_buf *error, const char *fallback) {
@@ -304,6 +307,12 @@ static void on_drained(void *context) {
   pthread_mutex_unlock(&s->drained_mutex);
 }
 
+/* One limit for all the steps down, however many of them are slow. */
+static uint64_t left_ms(const server *s) {
+  int64_t left_us = s->leave_by_us - server_monotonic_us();
+  return left_us > 0 ? (uint64_t)left_us / 1000 : 0;
+}
+
 static bool wait_drained(server *s, uint64_t timeout_ms) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
@@ -323,20 +332,23 @@ static bool wait_drained(server *s, uint64_t timeout_ms) {
   return drained;
 }
 
-/* Ends every connection, with time for those that are busy. False: something
- * still holds one, and nothing that it may touch can be freed. */
+/* Ends every connection, with time for those that are busy, and leaves some for
+ * the store. False: something still holds one, and nothing that it may touch
+ * can be freed. */
 static bool drain_http(server *s) {
   relay_drain(s->relay);
   http_server_close(s->http, on_drained, s);
   feed_close(s->feed);
-  if (wait_drained(s, s->config.shutdown_timeout))
+  uint64_t patience_ms = left_ms(s) / 5 * 4;
+  if (wait_drained(s, patience_ms))
     return true;
   server_log(TT_LEVEL_WARN, "serve",
              "requests are still open after %llu ms: closing their "
              "connections",
-             (unsigned long long)s->config.shutdown_timeout);
+             (unsigned long long)patience_ms);
   http_server_abort(s->http);
-  return wait_drained(s, ABORT_WAIT_MS);
+  uint64_t half_ms = left_ms(s) / 2;
+  return wait_drained(s, half_ms > ABORT_WAIT_MS ? half_ms : ABORT_WAIT_MS);
 }
 
 /* Waits for all that the store has taken, without giving it up. */
@@ -359,13 +371,34 @@ static void leave_as_it_is(server *s) {
              "a request does not end; leaving without it");
   s->drained = false;
   if (store_submit(s->store, &all.job) == TT_OK)
-    wait_drained(s, s->config.shutdown_timeout);
+    wait_drained(s, left_ms(s));
   _exit(SERVE_OK);
+}
+
+static void on_overdue(int number) {
+  static const char text[] =
+      "telltale: the shutdown takes longer than --shutdown-timeout (a disk "
+      "that hangs?); leaving as after a crash\n";
+  (void)number;
+  (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+  _exit(SERVE_FAILED);
+}
+
+/* The steps down keep to the limit themselves, as far as they can: a thread
+ * inside a system call that never returns cannot be told to leave. */
+static void limit_shutdown(server *s) {
+  int64_t limit_us = (int64_t)s->config.shutdown_timeout * 1000;
+  int64_t overdue_us = limit_us + OVERDUE_US;
+  s->leave_by_us = server_monotonic_us() + limit_us;
+  struct itimerval timer = {.it_value = {.tv_sec = overdue_us / 1000000,
+                                         .tv_usec = overdue_us % 1000000}};
+  signal(SIGALRM, on_overdue);
+  setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 /* Takes down what was built; half-built is fine. The order is the flow's. */
 static void tear_down(server *s) {
-  int timeout_ms = (int)s->config.shutdown_timeout;
+  limit_shutdown(s);
   if (s->http && !drain_http(s))
     leave_as_it_is(s);
   feed_close(s->feed);
@@ -378,9 +411,9 @@ static void tear_down(server *s) {
   feed_free(gone);
   history_free(s->history);
   if (s->bus)
-    bus_close(s->bus, timeout_ms);
+    bus_close(s->bus, (int)left_ms(s));
   if (s->store)
-    store_close(s->store, timeout_ms);
+    store_close(s->store, (int)left_ms(s));
   relay_free(s->relay);
   auth_free(s->auth);
   if (s->http)
@@ -463,6 +496,7 @@ static void wait_for_the_end(const sigset_t *set) {
   } while (number == SIGHUP);
   server_log(TT_LEVEL_INFO, "serve", "%s: shutting down",
              number == SIGINT ? "SIGINT" : "SIGTERM");
+  signal(SIGHUP, SIG_IGN); /* the terminal may go while we finish */
   signal(SIGTERM, on_second_signal);
   signal(SIGINT, on_second_signal);
   pthread_sigmask(SIG_UNBLOCK, set, NULL);

@@ -165,8 +165,14 @@ bool auth_gate(http_request *request, const http_route *route, void *context) {
   bool open = !auth_has_tokens(a) &&
               (options->insecure || !options->listens_beyond_loopback);
   tti_slice value = {NULL, 0};
-  if (!open && route->scope != AUTH_NONE)
+  if (!open && route->scope != AUTH_NONE) {
     value = http_request_header(request, "Authorization");
+    /* A proxy before us may have looked at the other one. */
+    if (value.ptr && http_request_header_count(request, "Authorization") > 1) {
+      challenge(request, "Authorization is given more than once");
+      return false;
+    }
+  }
   if (value.len > VALUE_MAX) {
     challenge(request, "the Authorization header is longer than any token");
     return false;
@@ -178,7 +184,7 @@ bool auth_gate(http_request *request, const http_route *route, void *context) {
     m = look_up(a, request, value);
   if (open || route->scope == AUTH_NONE)
     return true;
-  if (!value.ptr) {
+  if (!value.len) {
     challenge(request, "this route needs a token: send `Authorization: Bearer "
                        "tt_…`; `telltale token create` makes one");
     return false;

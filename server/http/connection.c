@@ -399,7 +399,7 @@ static bool process_kept(http_connection *c) {
 /* The client sends no more: what is complete is answered, the rest is not. */
 static void on_eof(http_connection *c) {
   c->eof = true;
-  if (c->lingering || (c->first && c->first->state == HTTP_STREAMING))
+  if (c->lingering)
     http_connection_close(c);
   else
     http_connection_settle(c);
@@ -545,7 +545,9 @@ void http_connection_settle(http_connection *c) {
     abandon_current(c);
   if (!c->lingering && is_over(c))
     finish(c);
-  if (c->broken)
+  /* Nobody would see a client leave that has no more to say. */
+  bool deserted = c->eof && c->first && c->first->state == HTTP_STREAMING;
+  if (c->broken || deserted)
     http_connection_close(c);
   if (c->closing)
     return;

@@ -1,5 +1,6 @@
 #include "server/http/decode.h"
 
+#include "server/http/connection.h"
 #include "server/http/inflate.h"
 #include "server/http/worker.h"
 #include <stdlib.h>
@@ -14,6 +15,7 @@ typedef struct decoding {
   size_t until; /* decoded bytes that are paid for */
   http_inflated result;
   const http_refusal *refusal;
+  bool alone; /* no request behind this one may start */
 } decoding;
 
 static void refuse(http_request *r, const http_refusal *why) {
@@ -34,7 +36,20 @@ static const http_refusal no_memory = {
     503, "overloaded",
     "the memory for requests is used up; try again in a second"};
 
+/* What the gate left with the connection is this request's until its handler
+ * has been called. */
+static void hold_others(decoding *d) {
+  if (!d->alone)
+    d->request->connection->running_alone++;
+  d->alone = true;
+}
+
 static void free_decoding(decoding *d) {
+  http_connection *c = d->request->connection;
+  if (d->alone) {
+    c->running_alone--;
+    http_worker_mark(c->worker, c);
+  }
   http_inflate_free(d->inflate);
   free(d);
 }
@@ -76,6 +91,7 @@ static void go_on(decoding *d) {
   if (d->result == HTTP_INFLATED_PART) {
     if (http_request_charge(r, POOL_STEP)) {
       d->until += POOL_STEP;
+      hold_others(d);
       d->work.run = on_pool;
       d->work.done = on_decoded;
       if (loop_offload(r->worker->l, &d->work) == TT_OK)

@@ -211,16 +211,34 @@ static const http_refusal *check_line(parse *p) {
   return NULL;
 }
 
+/* The digits of a port behind a host; "host:" alone is allowed. */
+static bool is_port(tti_slice text) {
+  if (text.len == 0)
+    return true;
+  if (text.ptr[0] != ':' || text.len > 6)
+    return false;
+  for (size_t i = 1; i < text.len; i++)
+    if (text.ptr[i] < '0' || text.ptr[i] > '9')
+      return false;
+  return true;
+}
+
 /* RFC 3986, 3.2.2, without user names and escapes. */
 static bool is_host(tti_slice host) {
-  for (size_t i = 0; i < host.len; i++) {
-    unsigned char c = (unsigned char)host.ptr[i];
-    bool word =
-        (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-    if (!word && (c == '\0' || !strchr(".-_:[]", c)))
-      return false;
+  bool v6 = host.len > 0 && host.ptr[0] == '[';
+  size_t at = v6 ? 1 : 0;
+  for (; at < host.len; at++) {
+    unsigned char c = (unsigned char)host.ptr[at];
+    bool digit = c >= '0' && c <= '9';
+    bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= (v6 ? 'f' : 'z');
+    if (!digit && !letter && (c == '\0' || !strchr(v6 ? ":." : ".-_", c)))
+      break;
   }
-  return host.len > 0;
+  if (at == (v6 ? 1 : 0))
+    return false;
+  if (v6 && (at == host.len || host.ptr[at++] != ']'))
+    return false;
+  return is_port((tti_slice){host.ptr + at, host.len - at});
 }
 
 /* Takes the next member off a comma list. */
@@ -318,7 +336,8 @@ static const http_refusal *read_fields(http_head *head, tti_slice authority) {
     if (why)
       return why;
   }
-  if (seen.hosts == 0 && !head->http_1_0)
+  /* Who looks at the Host must see what an absolute target names. */
+  if (seen.hosts == 0 && (!head->http_1_0 || authority.ptr))
     return &no_host;
   if (authority.ptr && seen.hosts &&
       !tti_slice_eq_nocase(authority, head->host))

@@ -1,10 +1,12 @@
 // Who may do what: tokens and scopes, and what a browser or a proxy could be
 // made to do.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { openStream } from "../harness/sse.mjs";
-import { request } from "../harness/raw.mjs";
+import { exchange, request } from "../harness/raw.mjs";
 import { Server, startServer, temporaryFolder } from "../harness/server.mjs";
 
 const tokens = {
@@ -16,6 +18,8 @@ const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const ingest = bearer(tokens.TELLTALE_TOKEN_INGEST);
 const read = bearer(tokens.TELLTALE_TOKEN_READ);
 const admin = bearer(tokens.TELLTALE_TOKEN_ADMIN);
+
+const tokensByScope = { ingest, read, admin };
 
 const post = (server, headers = {}, more = {}) =>
   request(server, {
@@ -87,6 +91,101 @@ test("a scope allows what it says; admin allows everything", async (t) => {
   }
   const wrong = await post(server, read);
   assert.equal(wrong.json().code, "insufficient_scope");
+});
+
+// Every route with the scope that it needs; "" is open to everybody.
+const routes = [
+  ["POST", "/events", "ingest"],
+  ["POST", "/events/batch", "ingest"],
+  ["GET", "/events", "read"],
+  ["GET", "/events/stream", "read"],
+  ["GET", "/events/recent", "read"],
+  ["GET", "/events/stats", "read"],
+  ["GET", "/events/rate", "read"],
+  ["GET", "/events/channels", "read"],
+  ["GET", "/metrics", "read"],
+  ["GET", "/api/v1/status", "read"],
+  ["POST", "/api/v1/tokens", "admin"],
+  ["GET", "/api/v1/tokens", "admin"],
+  ["DELETE", "/api/v1/tokens/tok_0", "admin"],
+  ["GET", "/healthz", ""],
+  ["GET", "/readyz", ""],
+  ["GET", "/", ""],
+];
+
+test("each route takes the scope that it says, and no other", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  const who = { none: {}, ingest, read, admin, wrong: bearer("tt_wrong") };
+  for (const [method, path, scope] of routes) {
+    for (const [name, headers] of Object.entries(who)) {
+      // HEAD, so that a stream ends; POST bodies are refused behind the gate.
+      for (const verb of method === "GET" ? ["GET", "HEAD"] : [method]) {
+        if (verb === "GET" && path === "/events/stream") continue;
+        const body = method === "POST" ? "{" : undefined;
+        const answer = await request(server, { method: verb, path, headers, body });
+        const label = `${name}: ${verb} ${path} is ${answer.status}`;
+        if (!scope || name === scope || name === "admin")
+          assert.ok(![401, 403].includes(answer.status), label);
+        else
+          assert.equal(answer.status, name in tokensByScope ? 403 : 401, label);
+      }
+    }
+  }
+});
+
+test("an Authorization that is empty or given twice is no token", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  const good = `Authorization: Bearer ${tokens.TELLTALE_TOKEN_READ}\r\n`;
+  for (const [lines, status] of [
+    [good, 200],
+    [good.replace("Authorization: Bearer", "aUTHORIZATION:  bEARER "), 200],
+    ["Authorization:\r\n", 401],
+    ["Authorization: \r\n", 401],
+    ["Authorization: Bearer\r\n", 401],
+    [good + good, 401],
+    [`${good}Authorization: Bearer x\r\n`, 401],
+    [`Authorization: Bearer x\r\n${good}`, 401],
+    [good.replace("Bearer ", "Bearer\t"), 401],
+    [good.replace("Bearer ", ""), 401],
+  ]) {
+    const answer = await exchange(
+      server,
+      `GET /events/recent HTTP/1.1\r\nHost: localhost\r\n${lines}` +
+        "Connection: close\r\n\r\n",
+    );
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), lines);
+  }
+});
+
+// A compressed body may be decoded while the next request's head is there.
+test("an idempotency key belongs to the token of its own request", async (t) => {
+  const server = await startServer(t, { env: tokens });
+  const text = randomBytes(150000).toString("base64");
+  const body = gzipSync(JSON.stringify([{ source: "s", data: { text } }]));
+  const batch = (headers, more) =>
+    Buffer.concat([
+      Buffer.from(
+        "POST /events/batch HTTP/1.1\r\nHost: localhost\r\n" +
+          "Content-Encoding: gzip\r\nIdempotency-Key: same\r\n" +
+          `Authorization: ${headers.authorization}\r\n${more}` +
+          `Content-Length: ${body.length}\r\n\r\n`,
+      ),
+      body,
+    ]);
+  const next =
+    "POST /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
+    `Authorization: ${ingest.authorization}\r\nContent-Length: 14\r\n\r\n` +
+    '{"source":"s"}';
+  const both = await exchange(
+    server,
+    Buffer.concat([batch(admin, ""), Buffer.from(next)]),
+  );
+  assert.equal(both.match(/HTTP\/1.1 200/g).length, 2, both);
+  const other = await exchange(server, batch(ingest, "Connection: close\r\n"));
+  assert.match(other, /HTTP\/1.1 200/);
+  assert.doesNotMatch(other, /Idempotency-Replayed/);
+  const again = await exchange(server, batch(admin, "Connection: close\r\n"));
+  assert.match(again, /Idempotency-Replayed/);
 });
 
 test("one connection may change its token from request to request", async (t) => {

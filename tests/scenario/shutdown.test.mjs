@@ -81,6 +81,40 @@ test("a second signal ends it at once", async (t) => {
   half.destroy();
 });
 
+test("the terminal may go while it finishes", async (t) => {
+  const server = await startServer(t);
+  const half = net.connect(server.port, "127.0.0.1");
+  half.on("error", () => {});
+  await once(half, "connect");
+  half.write("POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n");
+  await server.post("/events", { source: "s" });
+  server.child.kill("SIGINT");
+  await until(() => server.stderr.includes("shutting down"));
+  server.child.kill("SIGHUP");
+  half.write('{"source":"s"}');
+  const [answer] = await once(half, "data");
+  assert.match(String(answer), /^HTTP\/1.1 200/);
+  assert.equal((await server.wait()).code, 0);
+});
+
+test("a disk that hangs does not hold it beyond the limit", async (t) => {
+  const args = ["--shutdown-timeout", "1s"];
+  const server = await startServer(t, { args, control: true });
+  await server.control("fault store.commit.before wait");
+  const held = server.post("/events", { source: "s" }).catch(() => {});
+  await until(async () => {
+    const status = await server.json("/api/v1/status");
+    return status.in_flight > 0;
+  });
+  const began = Date.now();
+  server.child.kill("SIGTERM");
+  await server.wait(10000);
+  // One second for all of it, not one for each of its steps.
+  assert.ok(Date.now() - began < 3000, `${Date.now() - began} ms`);
+  assert.match(server.stderr, /longer than --shutdown-timeout/);
+  await held;
+});
+
 test("SIGHUP and SIGPIPE do not end it", async (t) => {
   const server = await startServer(t);
   server.child.kill("SIGHUP");

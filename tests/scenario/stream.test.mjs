@@ -1,6 +1,7 @@
 // Event streams: where they start, what they show, and that nobody misses or
 // sees twice anything, whatever happens in between.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { test } from "node:test";
 import { startServer } from "../harness/server.mjs";
@@ -148,6 +149,21 @@ test("a stream over HTTP/1.0 ends with the connection; HEAD has only the head", 
   socket.write("GET /events/stream?after=0 HTTP/1.0\r\nHost: localhost\r\n\r\n");
   await until(() => text.includes("\nid: 1\ndata: {"));
   assert.ok(!/transfer-encoding/i.test(text));
+});
+
+test("a stream behind a request does not outlive its client", async (t) => {
+  const server = await startServer(t);
+  const socket = net.connect(server.port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.end(
+    'POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{"source":"s"}' +
+      "GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  );
+  socket.resume();
+  await once(socket, "close");
+  const { subscribers, http } = await server.json("/api/v1/status");
+  assert.equal(subscribers, 0);
+  assert.ok(http.connections <= 1);
 });
 
 test("what retention took is told, and the rest follows", async (t) => {
