@@ -37,10 +37,11 @@ const size_t schema_migration_count =
     sizeof schema_migrations / sizeof *schema_migrations;
 
 /* Offsets in the header: https://sqlite.org/fileformat2.html, section 1.3. */
-#define HEADER_BYTES          100
+#define HEADER_BYTES          108 /* the first page's b-tree head too */
 #define HEADER_PAGE_COUNT     28
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
+#define HEADER_SCHEMA_CELLS   103
 
 static uint32_t big_endian_u32(const unsigned char *at) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 |
@@ -59,6 +60,21 @@ static bool has_wal(const char *path) {
   return stat(wal, &st) == 0 && st.st_size > 0;
 }
 
+static tt_error refuse_foreign(const char *path, tti_buf *out_error) {
+  tti_buf_printf(out_error,
+                 "%s is a database of another program: name another file "
+                 "with --store",
+                 path);
+  return TT_ECORRUPT;
+}
+
+/* One page without a table: what a first start that was cut short leaves. */
+static bool is_empty(const unsigned char *header, uint64_t file_bytes) {
+  return file_bytes <= page_size_of(header) &&
+         header[HEADER_SCHEMA_CELLS] == 0 &&
+         header[HEADER_SCHEMA_CELLS + 1] == 0;
+}
+
 static tt_error check_bytes(const char *path, const unsigned char *header,
                             ssize_t len, uint64_t file_bytes, size_t newest,
                             tti_buf *out_error) {
@@ -71,16 +87,12 @@ static tt_error check_bytes(const char *path, const unsigned char *header,
   }
   uint32_t application = big_endian_u32(header + HEADER_APPLICATION_ID);
   uint32_t version = big_endian_u32(header + HEADER_USER_VERSION);
-  /* A first start that was cut short leaves a header without our marks. */
-  if (application == 0 && version == 0 && has_wal(path))
+  /* What the write-ahead log adds is seen when the file is open. */
+  if (application == 0 && version == 0 &&
+      (has_wal(path) || is_empty(header, file_bytes)))
     return TT_OK;
-  if (application != SCHEMA_APPLICATION_ID) {
-    tti_buf_printf(out_error,
-                   "%s is a database of another program: name another file "
-                   "with --store",
-                   path);
-    return TT_ECORRUPT;
-  }
+  if (application != SCHEMA_APPLICATION_ID)
+    return refuse_foreign(path, out_error);
   if (version > newest) {
     tti_buf_printf(out_error,
                    "%s has schema version %u and this program knows up to "
@@ -185,6 +197,15 @@ tt_error schema_migrate(sqlite3 *db, const char *path,
                    path, (unsigned long long)version, count);
     return TT_EVERSION;
   }
+  uint64_t application, tables;
+  rc = database_u64(db, "PRAGMA application_id", &application);
+  if (rc == SQLITE_OK)
+    rc = database_u64(db, "SELECT count(*) FROM sqlite_schema", &tables);
+  if (rc != SQLITE_OK)
+    return fail(db, path, rc, "reading the schema", out_error);
+  /* Marks and tables come in one transaction. */
+  if (application != SCHEMA_APPLICATION_ID && (application || tables))
+    return refuse_foreign(path, out_error);
   if (version == count)
     return TT_OK;
   if (version > 0 && (rc = back_up(db, path, version)) != SQLITE_OK)

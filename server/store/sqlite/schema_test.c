@@ -132,6 +132,38 @@ static void a_strangers_database_is_refused(void **state) {
   assert_true(says(f, "another program"));
 }
 
+/* Its tables are in the write-ahead log alone. */
+static void a_strangers_open_database_is_refused(void **state) {
+  fixture *f = *state;
+  sqlite3 *theirs = open_path(f->path), *db;
+  char reason[160];
+  uint64_t value;
+  assert_int_equal(database_u64(theirs, "PRAGMA journal_mode=WAL", &value),
+                   SQLITE_OK);
+  assert_int_equal(database_exec(theirs, "CREATE TABLE theirs(a)"), SQLITE_OK);
+  assert_int_equal(schema_check_header(f->path, 1, &f->error), TT_OK);
+  assert_int_equal(database_open(f->path, false, &db, reason, sizeof reason),
+                   SQLITE_OK);
+  assert_int_equal(migrate(f, db, 1), TT_ECORRUPT);
+  assert_true(says(f, "another program"));
+  assert_int_equal(ask(db, "PRAGMA application_id"), 0);
+  database_close(db);
+  database_close(theirs);
+}
+
+static void a_first_start_cut_short_goes_on(void **state) {
+  fixture *f = *state;
+  sqlite3 *db = open_path(f->path);
+  uint64_t value;
+  assert_int_equal(database_exec(db, "PRAGMA auto_vacuum=INCREMENTAL"),
+                   SQLITE_OK);
+  assert_int_equal(database_u64(db, "PRAGMA journal_mode=WAL", &value),
+                   SQLITE_OK);
+  assert_int_equal(schema_check_header(f->path, 1, &f->error), TT_OK);
+  assert_int_equal(migrate(f, db, 2), TT_OK);
+  database_close(db);
+}
+
 static void no_file_and_an_empty_one_are_fine(void **state) {
   fixture *f = *state;
   assert_int_equal(schema_check_header(f->path, 1, &f->error), TT_OK);
@@ -148,6 +180,8 @@ int main(void) {
       TEST(a_step_that_fails_leaves_the_version_before),
       TEST(a_newer_file_is_refused),
       TEST(a_strangers_database_is_refused),
+      TEST(a_strangers_open_database_is_refused),
+      TEST(a_first_start_cut_short_goes_on),
       TEST(no_file_and_an_empty_one_are_fine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
