@@ -60,6 +60,8 @@ tt_error range_list_retain(range_list *list, uint64_t from_seq,
       from_seq = items[first].from_seq;
     first++;
   }
+  if (first < list->count && items[first].from_seq <= to_seq)
+    items[first].from_seq = to_seq + 1;
   kept = list->count - first;
   memmove(items + 1, items + first, kept * sizeof *items);
   items[0] = make(from_seq, to_seq, RETENTION);

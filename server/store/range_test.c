@@ -23,7 +23,11 @@ static void retention_folds_what_it_covers(void **state) {
   assert_int_equal(list.items[0].from_seq, 1);
   assert_int_equal(list.items[0].to_seq, 99);
   assert_string_equal(list.items[0].reason, "retention");
-  assert_int_equal(range_list_retain(&list, 100, 199), TT_OK);
+  assert_int_equal(range_list_retain(&list, 100, 154), TT_OK);
+  assert_int_equal(list.count, 2);
+  assert_int_equal(list.items[0].to_seq, 154);
+  assert_int_equal(list.items[1].from_seq, 155);
+  assert_int_equal(range_list_retain(&list, 155, 199), TT_OK);
   assert_int_equal(list.count, 1);
   assert_int_equal(list.items[0].from_seq, 1);
   assert_int_equal(list.items[0].to_seq, 199);

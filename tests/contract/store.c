@@ -1066,6 +1066,22 @@ static void what_turns_out_durable_is_acknowledged(void **state) {
   assert_int_equal(status(f).stored_total, 4);
 }
 
+/* Numbers that were given out are not given out again by the reopened store. */
+static void a_block_that_turns_out_durable_is_given_once(void **state) {
+  fixture *f = *state;
+  if (!f->impl->persists)
+    return;
+  append(f, "a", 3);
+  fault_set("store.commit.after", EIO, 0, 1);
+  waited first = {.job = {.kind = STORE_JOB_RESERVE, .reserve = 100}};
+  assert_int_equal(run(f, &first), TT_OK);
+  assert_int_equal(first.job.verdict, STORE_OK);
+  wait_until_healthy(f);
+  waited next = {.job = {.kind = STORE_JOB_RESERVE, .reserve = 100}};
+  assert_int_equal(run(f, &next), TT_OK);
+  assert_int_equal(next.job.first_seq, first.job.first_seq + 100);
+}
+
 static void a_failed_checkpoint_reopens(void **state) {
   fixture *f = *state;
   char reason[160];
@@ -1186,6 +1202,80 @@ static void retention_takes_whole_tables_and_says_so(void **state) {
   assert_int_equal(store_ranges(f->store, 0, 2510, &range, 1), 1);
 }
 
+static void turn_until_oldest(fixture *f, uint64_t seq) {
+  for (int i = 0; i < 200 && status(f).oldest_seq < seq; i++) {
+    testing_clock_advance_us(1000000);
+    waited w = {.job = {.kind = STORE_JOB_BARRIER}};
+    assert_int_equal(run(f, &w), TT_OK);
+  }
+  assert_int_equal(status(f).oldest_seq, seq);
+}
+
+/* Numbers that a crash skipped reach over the end of a table. */
+static void ranges_do_not_overlap_after_retention(void **state) {
+  fixture *f = *state;
+  if (!f->impl->persists)
+    return;
+  tti_batch batch;
+  append(f, "old", 990);
+  waited block = {.job = {.kind = STORE_JOB_RESERVE, .reserve = 2000}};
+  assert_int_equal(run(f, &block), TT_OK);
+  testing_clock_advance_us(8 * 24 * 3600 * INT64_C(1000000));
+  records_make(&batch, "new", "test", 5);
+  waited w = {.job = {.kind = STORE_JOB_APPEND,
+                      .batch = &batch,
+                      .first_seq = 1501,
+                      .received_us = server_wall_us()}};
+  assert_int_equal(run(f, &w), TT_OK);
+  tti_batch_fini(&batch);
+  turn_until_oldest(f, 1501);
+  store_range ranges[4];
+  assert_int_equal(store_ranges(f->store, 0, 1505, ranges, 4), 2);
+  assert_int_equal(ranges[0].from_seq, 1);
+  assert_int_equal(ranges[0].to_seq, 999);
+  assert_string_equal(ranges[0].reason, "retention");
+  assert_int_equal(ranges[1].from_seq, 1000);
+  assert_int_equal(ranges[1].to_seq, 1500);
+  assert_string_equal(ranges[1].reason, "lost");
+}
+
+/* From the moment that readers do not find the rows any more. */
+static void what_retention_takes_is_told_at_once(void **state) {
+  fixture *f = *state;
+  if (!f->impl->persists)
+    return;
+  static uint64_t seqs[4000];
+  append(f, "old", 1500);
+  testing_clock_advance_us(8 * 24 * 3600 * INT64_C(1000000));
+  append(f, "new", 10);
+  /* Due at the next turns; the commit that takes the table stays at the gate
+   * where the disk has it and nobody was told. */
+  fault_arm("store.commit.after", FAULT_WAIT, 0, 0, 1000000);
+  testing_clock_advance_us(1000000);
+  static waited turns[3];
+  for (int i = 0; i < 3; i++) {
+    sem_init(&turns[i].answered, 0, 0);
+    turns[i].job = (store_job){.kind = STORE_JOB_BARRIER, .done = on_done};
+  }
+  store_range range;
+  size_t rows = 1510;
+  for (int i = 0; i < 3 && rows == 1510; i++) {
+    unsigned long long hits = fault_hits("store.commit.after");
+    assert_int_equal(store_submit(f->store, &turns[i].job), TT_OK);
+    while (fault_hits("store.commit.after") == hits)
+      sched_yield();
+    rows = read_all(f, (store_read){0}, seqs, 4000);
+    if (rows == 1510) {
+      fault_release("store.commit.after");
+      wait_for(&turns[i].answered);
+      fault_arm("store.commit.after", FAULT_WAIT, 0, 0, 1000000);
+    }
+  }
+  assert_int_equal(rows, 511);
+  assert_int_equal(store_ranges(f->store, 0, 1510, &range, 1), 1);
+  assert_int_equal(range.to_seq, 999);
+}
+
 /* ---- Ending ---- */
 
 static void close_finishes_what_was_submitted(void **state) {
@@ -1243,6 +1333,7 @@ static void close_finishes_what_was_submitted(void **state) {
   X(a_full_disk_is_refused_and_recovers)                                       \
   X(a_failed_commit_is_not_stored)                                             \
   X(what_turns_out_durable_is_acknowledged)                                    \
+  X(a_block_that_turns_out_durable_is_given_once)                              \
   X(a_failed_checkpoint_reopens)                                               \
   X(a_second_server_is_refused)                                                \
   X(a_damaged_file_is_refused_untouched)                                       \
@@ -1250,6 +1341,8 @@ static void close_finishes_what_was_submitted(void **state) {
   X(a_folder_is_refused)                                                       \
   X(the_file_is_private)                                                       \
   X(retention_takes_whole_tables_and_says_so)                                  \
+  X(ranges_do_not_overlap_after_retention)                                     \
+  X(what_retention_takes_is_told_at_once)                                      \
   X(close_finishes_what_was_submitted)
 
 static int set_up_sqlite(void **state) {

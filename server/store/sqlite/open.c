@@ -98,7 +98,7 @@ static int load_edges(writer *w) {
   return SQLITE_OK;
 }
 
-static int load_ranges(sqlite_store *s) {
+int sqlite_load_ranges(sqlite_store *s) {
   sqlite3_stmt *stmt;
   range_list list = {0};
   int rc = database_prepare(
@@ -148,11 +148,6 @@ static int on_wal(void *context, sqlite3 *db, const char *name, int frames) {
   return SQLITE_OK;
 }
 
-int sqlite_load_ranges(sqlite_store *s) {
-  s->writer.ranges_changed = false;
-  return load_ranges(s);
-}
-
 int sqlite_connect(sqlite_store *s, char *out_reason, size_t reason_size) {
   writer *w = &s->writer;
   int rc = database_open(s->path, false, &w->db, out_reason, reason_size);
@@ -176,6 +171,7 @@ int sqlite_connect(sqlite_store *s, char *out_reason, size_t reason_size) {
   if (rc == SQLITE_OK)
     rc = tokens_load(s);
   if (rc == SQLITE_OK) {
+    w->ranges_changed = false;
     w->committed = w->position;
     w->committed_group = w->group_number;
     return SQLITE_OK;
@@ -292,6 +288,7 @@ static int record_crash(sqlite_store *s) {
     rc = writer_commit(s);
   if (rc == SQLITE_OK)
     rc = sqlite_load_ranges(s);
+  w->ranges_changed = false;
   return rc;
 }
 

@@ -88,6 +88,15 @@ static int record_retention(writer *w, uint64_t from_seq, uint64_t to_seq) {
            "DELETE FROM ranges WHERE from_seq >= %llu AND to_seq <= %llu",
            (unsigned long long)from_seq, (unsigned long long)to_seq);
   rc = database_exec(w->db, sql);
+  if (rc != SQLITE_OK)
+    return rc;
+  /* A crash may have skipped numbers across the table's end. */
+  snprintf(sql, sizeof sql,
+           "UPDATE ranges SET from_seq = %llu"
+           " WHERE from_seq <= %llu AND to_seq > %llu",
+           (unsigned long long)to_seq + 1, (unsigned long long)to_seq,
+           (unsigned long long)to_seq);
+  rc = database_exec(w->db, sql);
   return rc == SQLITE_OK ? range_put(w, from_seq, to_seq, "retention") : rc;
 }
 

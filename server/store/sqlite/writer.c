@@ -289,12 +289,13 @@ static int roll_back(sqlite_store *s) {
   w->group_number = w->committed_group;
   w->group_rows = 0;
   w->deleted_rows = 0;
-  w->ranges_changed = false;
   w->tokens_changed = false;
   sqlite3_finalize(w->insert);
   w->insert = NULL;
   counters_rollback(&s->counts);
-  return tables_load(w);
+  int rc = w->ranges_changed ? sqlite_load_ranges(s) : SQLITE_OK;
+  w->ranges_changed = false;
+  return rc == SQLITE_OK ? tables_load(w) : rc;
 }
 
 /* ---- Failing ---- */
@@ -350,13 +351,18 @@ static void reopen(sqlite_store *s) {
     count_error(s, "open");
     return;
   }
-  w->position.handed_to = w->committed.handed_to = handed_to;
   job_list held = w->held;
   w->held = (job_list){0};
   bool durable = held.first && w->group_number == w->held_group;
-  for (store_job *job = held.first; durable && job; job = job->next)
-    if (job->kind == STORE_JOB_APPEND && job->verdict == STORE_OK)
+  for (store_job *job = held.first; durable && job; job = job->next) {
+    if (job->verdict != STORE_OK)
+      continue;
+    if (job->kind == STORE_JOB_APPEND)
       w->group_rows += job->count;
+    if (job->kind == STORE_JOB_RESERVE)
+      handed_to = job->first_seq + job->count - 1;
+  }
+  w->position.handed_to = w->committed.handed_to = handed_to;
   if (durable) {
     sqlite_show(s);
     set_health(s, HEALTHY, "");
@@ -416,9 +422,8 @@ static void settle_group(sqlite_store *s) {
   int rc = SQLITE_OK;
   w->committed_group = w->group_number;
   counters_commit(&s->counts);
-  if (w->ranges_changed)
-    rc = sqlite_load_ranges(s);
-  if (rc == SQLITE_OK && w->tokens_changed)
+  w->ranges_changed = false;
+  if (w->tokens_changed)
     rc = tokens_load(s);
   tt_metrics *m = s->options.metrics;
   tt_metrics_add(m, TT_METRIC_STORE_GROUPS, 1, NULL, NULL);
@@ -433,6 +438,7 @@ static void settle_group(sqlite_store *s) {
 }
 
 static void run_group(sqlite_store *s, job_list group) {
+  writer *w = &s->writer;
   const char *stage = "begin";
   bool synced = needs_sync(s, &group);
   int rc = writer_begin(s, synced);
@@ -447,6 +453,10 @@ static void run_group(sqlite_store *s, job_list group) {
     rc = upkeep_run(s, server_monotonic_us() + BACKGROUND_US);
   if (rc == SQLITE_OK)
     rc = group_write_meta(s);
+  /* Before the rows are gone for readers: a row and its range may both be seen
+   * for a moment, never neither. */
+  if (rc == SQLITE_OK && w->ranges_changed)
+    rc = sqlite_load_ranges(s);
   bool in_commit = rc == SQLITE_OK;
   if (in_commit) {
     stage = "commit";
