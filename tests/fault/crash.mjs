@@ -1,7 +1,9 @@
 // What every crash suite does: load from several producers, a death, a new
 // start, and the question whether what was acknowledged is there, once.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { openStream } from "../harness/sse.mjs";
+import { sample } from "../harness/raw.mjs";
 import { Server, until } from "../harness/server.mjs";
 
 // Producers that post until the server dies; each acknowledged event goes into
@@ -34,6 +36,84 @@ export function startLoad(server, round, acknowledged, producers = 6) {
     running = false;
     await Promise.all(all);
   };
+}
+
+// A producer that never gives up: what was on its way when the server died goes
+// out again with its key, in the next life too, until it is answered. Every name
+// it ever sent is stored once. The answer to a repetition is the first answer,
+// also in the next life but where that life may have lost the first one.
+export class Stubborn {
+  constructor({ own, many, mayLose = false }) {
+    this.own = own;
+    this.many = many;
+    this.mayLose = mayLose;
+    this.answered = new Map();
+    this.producer = randomUUID();
+    this.sent = 0;
+    this.acknowledged = new Map();
+    this.repeats = 0;
+  }
+  next() {
+    const n = ++this.sent;
+    const names = Array.from({ length: this.many ? 1 + (n % 7) : 1 }, (_, i) => `${this.producer}n${n}i${i}`);
+    const events = names.map((name) => ({ source: "stubborn", data: { name } }));
+    this.pending = {
+      names,
+      route: this.many ? "/events/batch" : "/events",
+      body: JSON.stringify(this.many ? events : events[0]),
+      headers: { "idempotency-key": this.own ? `${this.producer}/${n}` : `mine-${this.producer}-${n}` },
+    };
+  }
+  // One request; true when it was answered 200.
+  async send(server) {
+    const { names, route, body, headers } = this.pending;
+    const answer = await server.post(route, body, headers);
+    const got = await answer.json();
+    if (answer.status !== 200) {
+      assert.ok([409, 503].includes(answer.status), `${answer.status} ${got.message}`);
+      return false;
+    }
+    const seqs = got.seqs ?? [got.seq];
+    assert.equal(seqs.length, names.length, JSON.stringify(got));
+    names.forEach((name, i) => {
+      const first = this.answered.get(name) ?? seqs[i];
+      assert.equal(seqs[i], first, `${name} was answered with ${first} before`);
+      this.answered.set(name, first);
+      this.acknowledged.set(name, first);
+    });
+    return true;
+  }
+  start(server) {
+    let running = true;
+    if (this.mayLose) this.answered.clear();
+    const run = async () => {
+      while (running) {
+        try {
+          if (!this.pending) this.next();
+          if (!(await this.send(server))) continue;
+          if (this.sent % 3 === 0) {
+            this.repeats++;
+            await this.send(server);
+          }
+          this.pending = null;
+        } catch (error) {
+          if (error instanceof assert.AssertionError) throw error;
+          return;
+        }
+      }
+    };
+    const done = run();
+    return async () => {
+      running = false;
+      await done;
+    };
+  }
+  // In the last life: what is still on its way.
+  async finish(server) {
+    if (this.mayLose) this.answered.clear();
+    while (this.pending && !(await this.send(server))) await new Promise((r) => setTimeout(r, 20));
+    this.pending = null;
+  }
 }
 
 // A subscriber that comes back with its Last-Event-ID; `seen` is every event in
@@ -69,8 +149,9 @@ export async function readHistory(server) {
   }
 }
 
-// Acknowledged = stored, once; seq only grows; the follower saw just that.
-export async function check(server, acknowledged, follower) {
+// Acknowledged = stored, once; seq only grows; the follower saw just that. With
+// mayLose the server may lose what it acknowledged, if it says so.
+export async function check(server, acknowledged, follower, { mayLose = false } = {}) {
   const history = await readHistory(server);
   const byName = new Map();
   let last = 0;
@@ -80,9 +161,31 @@ export async function check(server, acknowledged, follower) {
     assert.ok(!byName.has(event.data.name), `${event.data.name} is stored twice`);
     byName.set(event.data.name, event.seq);
   }
-  for (const [name, seq] of acknowledged)
-    assert.equal(byName.get(name), seq, `${name} was acknowledged as ${seq}`);
-  await until(() => follower.seen.at(-1)?.seq >= last, { what: `seq ${last} in the stream` });
+  const fresh = new Follower();
+  await fresh.connect(server);
+  for (const f of [follower, fresh])
+    await until(() => f.seen.at(-1)?.seq >= last, { what: `seq ${last} in the stream` });
+  fresh.stream.close();
+  const ranges = fresh.other.map((event) => JSON.parse(event.data));
+  const told = (seq) => ranges.some((r) => r.from_seq <= seq && seq <= r.to_seq);
+  for (const event of history) assert.ok(!told(event.seq), `${event.seq} is there and told as lost`);
+  const nameOf = new Map(history.map((event) => [event.seq, event.data.name]));
+  const onceOnly = (seq, name) => {
+    assert.equal(nameOf.get(seq) ?? name, name, `seq ${seq} was used twice`);
+    nameOf.set(seq, name);
+  };
+  for (const [name, seq] of acknowledged) {
+    onceOnly(seq, name);
+    if (mayLose && !byName.has(name)) assert.ok(told(seq), `${name}, acknowledged as ${seq}, is lost in silence`);
+    else assert.equal(byName.get(name), seq, `${name} was acknowledged as ${seq}`);
+  }
+  let before = 0;
+  for (const event of follower.seen) {
+    assert.ok(event.seq > before, `the stream went from ${before} to ${event.seq}`);
+    before = event.seq;
+    onceOnly(event.seq, event.data.name);
+  }
+  if (mayLose) follower.seen = follower.seen.filter((event) => !told(event.seq));
   assert.deepEqual(
     follower.seen.map((event) => event.seq),
     history.map((event) => event.seq),
@@ -96,22 +199,33 @@ export async function check(server, acknowledged, follower) {
 export async function crashRounds(folder, rounds, options, die) {
   const acknowledged = new Map();
   const follower = new Follower();
+  const kinds = [true, false].flatMap((own) => [true, false].map((many) => ({ own, many })));
+  const stubborn = kinds.map((kind) => new Stubborn({ ...kind, mayLose: options.mayLose }));
   const server = new Server(folder, options);
   for (let round = 0; round < rounds; round++) {
     await server.start();
     await follower.connect(server);
     const stopLoad = startLoad(server, round, acknowledged);
+    const stops = stubborn.map((producer) => producer.start(server));
     await new Promise((resolve) => setTimeout(resolve, 60 + Math.random() * 250));
     await die(server, round);
     await stopLoad();
+    for (const stop of stops) await stop();
     await follower.stream.ended;
     follower.stream.close();
   }
   await server.start();
   await follower.connect(server);
   try {
-    const stored = await check(server, acknowledged, follower);
+    for (const producer of stubborn) {
+      await producer.finish(server);
+      for (const [name, seq] of producer.acknowledged) acknowledged.set(name, seq);
+    }
+    const flying = async () => sample(await (await server.fetch("/metrics")).text(), "telltale_events_in_flight");
+    await until(async () => (await flying()) === 0, { what: "the last write" });
+    const stored = await check(server, acknowledged, follower, options);
     assert.ok(acknowledged.size > rounds, "the load reached the server");
+    assert.ok(stubborn.every((producer) => producer.repeats > 0), "answers were repeated");
     if (!options.unknownRanges)
       assert.deepEqual(follower.other, [], "nothing was reported as lost");
     return { stored, acknowledged: acknowledged.size };
