@@ -1,9 +1,10 @@
 #include "server/history/history.h"
+#include "server/history/chain.h"
+#include "server/history/export.h"
 #include "server/history/query.h"
 #include "server/history/search.h"
 #include "server/io/clock.h"
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,45 +13,21 @@
 #define SEARCH_US 2000000
 
 struct history {
-  store *store;
+  chains chains;
   char log_uuid[40];
-  /* What history_free has to wait for and to free. */
-  pthread_mutex_t lock;
-  pthread_cond_t ended;
-  size_t reads; /* on their way */
-  struct asking *first;
 };
 
-/* One request. */
+/* One request for a page. */
 typedef struct asking {
+  chain chain;
   search search;
-  loop_task task;
-  history *history;
-  loop *loop;
   http_request *request;
   bool recent;
   int64_t stop_us; /* monotonic */
-  struct asking *next;
-  struct asking **link; /* what points to this one */
 } asking;
 
-static void asking_list(history *h, asking *a) {
-  pthread_mutex_lock(&h->lock);
-  a->next = h->first;
-  a->link = &h->first;
-  if (a->next)
-    a->next->link = &a->next;
-  h->first = a;
-  pthread_mutex_unlock(&h->lock);
-}
-
-static void asking_free(asking *a) {
-  history *h = a->history;
-  pthread_mutex_lock(&h->lock);
-  *a->link = a->next;
-  if (a->next)
-    a->next->link = a->link;
-  pthread_mutex_unlock(&h->lock);
+static void asking_free(chain *c) {
+  asking *a = (asking *)c;
   search_fini(&a->search);
   free(a);
 }
@@ -70,71 +47,22 @@ static void answer(asking *a) {
   if (bytes)
     http_reply_take(a->request, 200, "application/json", bytes, len);
   else
-    http_reply_error(a->request, 503, "out_of_memory",
-                     "the server is out of memory; ask for fewer events");
-  asking_free(a);
+    chain_reply_memory(a->request);
+  chain_end(&a->chain);
 }
 
-static void answer_busy(http_request *request) {
-  http_reply_header(request, "Retry-After", "1");
-  http_reply_error(request, 503, "busy",
-                   "too many reads are waiting for the store; try again in a "
-                   "second");
-}
-
-static void answer_failed(asking *a) {
-  tt_error error = a->search.read.error;
-  if (error == TT_EFULL) {
-    answer_busy(a->request);
-  } else {
-    http_reply_header(a->request, "Retry-After", "1");
-    http_reply_error(a->request, 503, "store_failed",
-                     "the store could not be read (%s); see the server's log",
-                     tt_error_message(error));
-  }
-  asking_free(a);
-}
-
-static void read_ended(store_read *read);
-
-static void submit(asking *a) {
-  history *h = a->history;
-  pthread_mutex_lock(&h->lock);
-  h->reads++;
-  pthread_mutex_unlock(&h->lock);
-  a->search.read.done = read_ended;
-  tt_error error = store_read_submit(h->store, &a->search.read);
-  if (error == TT_OK)
-    return;
-  pthread_mutex_lock(&h->lock);
-  h->reads--;
-  pthread_mutex_unlock(&h->lock);
-  a->search.read.error = error;
-  answer_failed(a);
-}
-
-/* On the request's loop. */
-static void go_on(loop_task *task) {
-  asking *a = (asking *)(void *)((char *)task - offsetof(asking, task));
+static void go_on(chain *c) {
+  asking *a = (asking *)c;
   bool again = a->search.read.error == TT_OK &&
                search_take(&a->search, server_monotonic_us() < a->stop_us);
-  if (a->search.read.error != TT_OK)
-    answer_failed(a);
-  else if (again)
-    submit(a);
-  else
+  if (again) {
+    chain_submit(c);
+  } else if (a->search.read.error == TT_OK) {
     answer(a);
-}
-
-/* On a reading thread. */
-static void read_ended(store_read *read) {
-  asking *a = (asking *)(void *)((char *)read - offsetof(asking, search.read));
-  history *h = a->history;
-  pthread_mutex_lock(&h->lock);
-  h->reads--;
-  loop_post(a->loop, &a->task);
-  pthread_cond_signal(&h->ended);
-  pthread_mutex_unlock(&h->lock);
+  } else {
+    chain_reply_failed(a->request, a->search.read.error);
+    chain_end(c);
+  }
 }
 
 /* Takes the filter over. */
@@ -147,18 +75,17 @@ static void start(history *h, http_request *request, tti_filter *filter,
     if (!a)
       tti_filter_free(filter);
     free(a);
-    http_reply_error(request, 503, "out_of_memory",
-                     "the server is out of memory; try again later");
+    chain_reply_memory(request);
     return;
   }
-  a->task.run = go_on;
-  a->history = h;
-  a->loop = http_request_loop(request);
+  a->chain.read = &a->search.read;
+  a->chain.step = go_on;
+  a->chain.free_fn = asking_free;
   a->request = request;
   a->recent = recent;
-  asking_list(h, a);
   a->stop_us = server_monotonic_us() + SEARCH_US;
-  submit(a);
+  chain_begin(&a->chain, &h->chains, request, false);
+  chain_submit(&a->chain);
 }
 
 /* Nothing after this seq is shown; who goes on with the stream after it misses
@@ -166,7 +93,7 @@ static void start(history *h, http_request *request, tti_filter *filter,
 static uint64_t reply_head(history *h, http_request *request) {
   store_status status;
   char text[24];
-  store_status_get(h->store, &status);
+  store_status_get(h->chains.store, &status);
   snprintf(text, sizeof(text), "%" PRIu64, status.head_seq);
   http_reply_header(request, "Telltale-Head", text);
   http_reply_header(request, "Telltale-Log", h->log_uuid);
@@ -185,20 +112,53 @@ static tti_slice query_slice(http_request *request, const char *name) {
   (STORE_KIND_BIT(TTI_KIND_RELAY) | STORE_KIND_BIT(TTI_KIND_SESSION) |         \
    STORE_KIND_BIT(TTI_KIND_PUBLISHED))
 
-void history_list(history *h, http_request *request) {
-  page bounds;
+static bool read_page(http_request *request, bool all, page *out_page) {
   const char *bad, *hint;
   page_input input = {.after = query_slice(request, "after"),
                       .before = query_slice(request, "before"),
                       .since = query_slice(request, "since"),
                       .until = query_slice(request, "until"),
-                      .limit = query_slice(request, "limit")};
-  if (!page_parse(&input, &bounds, &bad, &hint)) {
-    char code[32];
-    snprintf(code, sizeof(code), "invalid_%s", bad);
-    http_reply_error(request, 400, code, "%s has to be %s", bad, hint);
+                      .limit = query_slice(request, "limit"),
+                      .all = all};
+  if (page_parse(&input, out_page, &bad, &hint))
+    return true;
+  char code[32];
+  snprintf(code, sizeof(code), "invalid_%s", bad);
+  http_reply_error(request, 400, code, "%s has to be %s", bad, hint);
+  return false;
+}
+
+static void answer_all(history *h, http_request *request, bool csv) {
+  export_ask ask = {.csv = csv};
+  store_status status;
+  if (query_slice(request, "cursor").len > 0) {
+    http_reply_error(request, 400, "invalid_cursor",
+                     "an export has no pages: to go on, give after=<the last "
+                     "seq that you have>");
     return;
   }
+  if (!read_page(request, true, &ask.page) ||
+      !query_view(request, TTI_VIEW_RELAY, &ask.view) ||
+      !query_filter(request, SHOWN_KINDS, &ask.filter, &ask.kinds))
+    return;
+  store_status_get(h->chains.store, &status);
+  ask.first = status.oldest_seq;
+  ask.head = reply_head(h, request);
+  if (ask.page.before_seq == 0 || ask.page.before_seq > ask.head + 1)
+    ask.page.before_seq = ask.head + 1;
+  export_start(&h->chains, request, &ask);
+}
+
+void history_list(history *h, http_request *request) {
+  page bounds;
+  query_format format = query_accept(http_request_header(request, "Accept"));
+  http_reply_header(request, "Vary", "Accept");
+  if (format != QUERY_JSON) {
+    answer_all(h, request, format == QUERY_CSV);
+    return;
+  }
+  if (!read_page(request, false, &bounds))
+    return;
   tti_filter *filter;
   unsigned kinds;
   tti_view view;
@@ -236,12 +196,10 @@ tt_error history_new(store *s, history **out_history) {
   history *h = calloc(1, sizeof(*h));
   if (!h)
     return TT_ENOMEM;
-  h->store = s;
+  chains_init(&h->chains, s);
   store_status status;
   store_status_get(s, &status);
   snprintf(h->log_uuid, sizeof(h->log_uuid), "%s", status.log_uuid);
-  pthread_mutex_init(&h->lock, NULL);
-  pthread_cond_init(&h->ended, NULL);
   *out_history = h;
   return TT_OK;
 }
@@ -249,13 +207,6 @@ tt_error history_new(store *s, history **out_history) {
 void history_free(history *h) {
   if (!h)
     return;
-  pthread_mutex_lock(&h->lock);
-  while (h->reads > 0)
-    pthread_cond_wait(&h->ended, &h->lock);
-  pthread_mutex_unlock(&h->lock);
-  while (h->first) /* unanswered, on loops that were stopped */
-    asking_free(h->first);
-  pthread_cond_destroy(&h->ended);
-  pthread_mutex_destroy(&h->lock);
+  chains_fini(&h->chains);
   free(h);
 }

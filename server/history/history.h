@@ -18,7 +18,8 @@ void history_free(history *h);
  * or `since` pages go forwards; without, the first page has the newest events
  * and the cursor leads to older ones. A search that takes long answers with
  * what it found and a cursor. Header Telltale-Head: the log's end when the
- * question was asked; a stream after it misses nothing. */
+ * question was asked; a stream after it misses nothing. With Accept:
+ * application/x-ndjson or text/csv all that match, ascending, as one stream. */
 void history_list(history *h, http_request *request);
 
 /* GET /events/recent: the last n matching as an array in order of seq.

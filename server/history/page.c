@@ -27,10 +27,11 @@ static bool parse_time(tti_slice text, int64_t *out_us) {
 
 bool page_parse(const page_input *input, page *out_page, const char **out_bad,
                 const char **out_hint) {
-  page p = {.limit = LIMIT_DEFAULT};
+  page p = {0};
   const char *seq_hint = "a sequence number";
   const char *time_hint = "a time such as 2026-01-02T15:04:05Z (RFC 3339)";
-  uint64_t limit = LIMIT_DEFAULT;
+  uint64_t limit = input->all ? SIZE_MAX : LIMIT_DEFAULT;
+  uint64_t limit_max = input->all ? SIZE_MAX : LIMIT_MAX;
   *out_hint = seq_hint;
   *out_bad = "after";
   if (!parse_seq(input->after, &p.after_seq))
@@ -45,12 +46,12 @@ bool page_parse(const page_input *input, page *out_page, const char **out_bad,
   *out_bad = "until";
   if (!parse_time(input->until, &p.until_us))
     return false;
-  *out_hint = "a number from 1 to 1000";
+  *out_hint = input->all ? "a number above 0" : "a number from 1 to 1000";
   *out_bad = "limit";
-  if (!parse_seq(input->limit, &limit) || limit < 1 || limit > LIMIT_MAX)
+  if (!parse_seq(input->limit, &limit) || limit < 1 || limit > limit_max)
     return false;
   p.limit = (size_t)limit;
-  p.forwards = (input->after.ptr && input->after.len > 0) ||
+  p.forwards = input->all || (input->after.ptr && input->after.len > 0) ||
                (input->since.ptr && input->since.len > 0);
   *out_page = p;
   return true;

@@ -19,6 +19,8 @@ typedef struct page {
 
 typedef struct page_input {
   tti_slice after, before, since, until, limit; /* ptr NULL: not given */
+  bool all; /* an export: forwards, and limit is optional and without a ceiling
+             */
 } page_input;
 
 /* False: `out_bad` names the input, `out_hint` says what it has to be. */

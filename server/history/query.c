@@ -82,3 +82,54 @@ bool query_view(http_request *request, tti_view fallback, tti_view *out_view) {
                    shown(value), value.ptr);
   return false;
 }
+
+/* "0" to "1" with up to three digits after the point, in thousandths (RFC 9110,
+ * 12.4.2). What is not a weight counts as 1. */
+static unsigned weight_of(tti_slice params) {
+  while (params.len > 0) {
+    const char *end = memchr(params.ptr, ';', params.len);
+    size_t len = end ? (size_t)(end - params.ptr) : params.len;
+    tti_slice param = tti_slice_trim((tti_slice){params.ptr, len});
+    if (param.len > 2 && (param.ptr[0] | 0x20) == 'q' && param.ptr[1] == '=') {
+      unsigned weight = param.ptr[2] == '1' ? 1000 : 0, unit = 100;
+      for (size_t i = 4; i < param.len && param.ptr[i] >= '0' &&
+                         param.ptr[i] <= '9' && weight < 1000;
+           i++, unit /= 10)
+        weight += (unsigned)(param.ptr[i] - '0') * unit;
+      return weight;
+    }
+    params.ptr += len + (end != NULL);
+    params.len -= len + (end != NULL);
+  }
+  return 1000;
+}
+
+query_format query_accept(tti_slice accept) {
+  unsigned best = 0, json = 0;
+  query_format format = QUERY_JSON;
+  while (accept.len > 0) {
+    const char *end = memchr(accept.ptr, ',', accept.len);
+    size_t len = end ? (size_t)(end - accept.ptr) : accept.len;
+    tti_slice part = {accept.ptr, len};
+    const char *semicolon = memchr(part.ptr, ';', part.len);
+    tti_slice params = {"", 0};
+    if (semicolon) {
+      params.ptr = semicolon + 1;
+      params.len = part.len - (size_t)(semicolon - part.ptr) - 1;
+      part.len = (size_t)(semicolon - part.ptr);
+    }
+    part = tti_slice_trim(part);
+    unsigned weight = weight_of(params);
+    bool ndjson = tti_slice_eq_nocase(part, TTI_SLICE("application/x-ndjson"));
+    bool csv = tti_slice_eq_nocase(part, TTI_SLICE("text/csv"));
+    if ((ndjson || csv) && weight > best) {
+      best = weight;
+      format = csv ? QUERY_CSV : QUERY_NDJSON;
+    }
+    if (tti_slice_eq_nocase(part, TTI_SLICE("application/json")))
+      json = weight;
+    accept.ptr += len + (end != NULL);
+    accept.len -= len + (end != NULL);
+  }
+  return best >= json ? format : QUERY_JSON;
+}

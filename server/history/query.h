@@ -17,4 +17,13 @@ bool query_filter(http_request *request, unsigned kinds,
 /* ?view=relay|envelope; `fallback` when it is not given. */
 bool query_view(http_request *request, tti_view fallback, tti_view *out_view);
 
+/* What the client would rather have, by its Accept header: a page of JSON
+ * unless it names one of the others with a weight that is not lower. */
+typedef enum query_format {
+  QUERY_JSON,
+  QUERY_NDJSON, /* application/x-ndjson */
+  QUERY_CSV     /* text/csv */
+} query_format;
+query_format query_accept(tti_slice accept);
+
 #endif

@@ -190,6 +190,9 @@ size_t http_stream_pending(const http_stream *stream); /* bytes */
 
 /* Ends the answer after what was written; the connection may be used again. */
 void http_stream_end(http_stream *stream);
+/* Cuts the connection off, so that the client sees that the answer is not
+ * whole. `closed` comes later. */
+void http_stream_abort(http_stream *stream);
 
 /* ---- Embedded files ---- */
 

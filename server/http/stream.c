@@ -172,6 +172,11 @@ void http_stream_end(http_stream *s) {
   http_worker_mark(s->request->worker, s->request->connection);
 }
 
+void http_stream_abort(http_stream *s) {
+  s->request->connection->cut = !s->chunked;
+  http_connection_break(s->request->connection);
+}
+
 unsigned http_stream_gather(const http_stream *s, uv_buf_t *bufs,
                             unsigned room) {
   unsigned n = 0;

@@ -31,9 +31,10 @@ void scan_start(store_scan *scan) {
       scan->read->order == STORE_DESCENDING ? scan->high + 1 : scan->low - 1;
 }
 
-static bool passes(const store_scan *scan, tti_slice bytes) {
+static bool passes(const store_scan *scan, uint64_t seq, int64_t received_us,
+                   tti_slice bytes) {
   const store_read *read = scan->read;
-  if (!read->kinds && !scan->filtered && !scan->hides_log)
+  if (!read->kinds && !scan->filtered && !scan->hides_log && !read->accept)
     return true;
   tti_record record;
   if (tti_record_decode(bytes, &record) != TT_OK)
@@ -42,7 +43,10 @@ static bool passes(const store_scan *scan, tti_slice bytes) {
     return false;
   if (record.kind == TTI_KIND_LOG && scan->hides_log)
     return false;
-  return !scan->filtered || tti_filter_match(read->filter, &record);
+  if (scan->filtered && !tti_filter_match(read->filter, &record))
+    return false;
+  return !read->accept ||
+         read->accept(read->accept_context, seq, received_us, &record);
 }
 
 static tt_error keep(store_read *read, uint64_t seq, int64_t received_us,
@@ -72,7 +76,7 @@ static void look_at_clock(store_scan *scan, size_t work) {
 tt_error scan_row(store_scan *scan, uint64_t seq, int64_t received_us,
                   tti_slice record) {
   store_read *read = scan->read;
-  if (passes(scan, record)) {
+  if (passes(scan, seq, received_us, record)) {
     tt_error error = keep(read, seq, received_us, record);
     if (error == TT_ETOOBIG && read->row_count > 0) {
       /* The caller's buffer is full; the next read begins with this row. */

@@ -120,6 +120,12 @@ typedef struct store_read {
                             "log"; used with kinds */
   const tti_filter *filter; /* borrowed; may be NULL */
   size_t max_rows;          /* 0: 256 */
+  /* One more condition, asked last, on a reading thread and in the read's
+   * order; false: the row is not answered. NULL: none. */
+  bool (*accept)(void *context, uint64_t seq, int64_t received_us,
+                 const tti_record *record);
+  void *accept_context;
+  void *owner; /* the caller's */
 
   tt_error error; /* out; TT_EFULL: too many reads are waiting */
   tti_buf rows;   /* out: store_row headers and records, back to back;

@@ -1,7 +1,9 @@
 // GET /events: pages, bounds and what is refused.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
 import { test } from "node:test";
-import { startServer } from "../harness/server.mjs";
+import { startServer, until } from "../harness/server.mjs";
 
 async function emit(server, count, more = {}) {
   const events = Array.from({ length: count }, (_, i) => ({
@@ -83,5 +85,181 @@ test("the head says where a stream goes on", async (t) => {
     const answer = await server.fetch(route);
     assert.equal(answer.headers.get("telltale-head"), "7");
     assert.match(answer.headers.get("telltale-log"), /^[0-9a-f-]{36}$/);
+  }
+});
+
+const ndjson = { headers: { Accept: "application/x-ndjson" } };
+const csv = { headers: { Accept: "text/csv" } };
+
+async function lines(server, query) {
+  const answer = await server.fetch(`/events${query}`, ndjson);
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "application/x-ndjson");
+  const text = await answer.text();
+  assert.ok(text === "" || text.endsWith("\n"));
+  return text.split("\n").slice(0, -1).map(JSON.parse);
+}
+
+// Rows of fields, as RFC 4180 has them.
+function parseCsv(text) {
+  const rows = [];
+  let row = [];
+  for (let at = 0; at < text.length; ) {
+    const quoted = /"((?:[^"]|"")*)"(,|\r\n)/y;
+    const plain = /([^",\r\n]*)(,|\r\n)/y;
+    quoted.lastIndex = plain.lastIndex = at;
+    const found = quoted.exec(text) ?? plain.exec(text);
+    assert.ok(found, text.slice(at, at + 50));
+    row.push(found[1].replaceAll('""', '"'));
+    if (found[2] !== ",") {
+      rows.push(row);
+      row = [];
+    }
+    at += found[0].length;
+  }
+  return rows;
+}
+
+test("an export has everything that matches, in order", async (t) => {
+  const server = await startServer(t);
+  for (let i = 0; i < 3; i++) await emit(server, 700);
+  const all = await lines(server, "");
+  assert.deepEqual(
+    all.map((event) => event.seq),
+    range(1, 2100),
+  );
+  const recent = await server.json("/events/recent?n=1");
+  assert.deepEqual(all.at(-1), recent[0]);
+  const rare = await lines(server, "?source=rare&view=envelope");
+  assert.equal(rare.length, 210);
+  assert.ok(rare.every((item) => item.event.source.kind === "rare"));
+  const some = await lines(server, "?after=1000&before=2001&limit=300");
+  assert.deepEqual(
+    some.map((event) => event.seq),
+    range(1001, 1300),
+  );
+  assert.deepEqual(await lines(server, "?since=2999-01-01T00:00:00Z"), []);
+  assert.deepEqual(await lines(server, "?until=2001-01-01T00:00:00Z"), []);
+  const weighed = await server.fetch("/events", {
+    headers: { Accept: "application/x-ndjson;q=0.5, application/json" },
+  });
+  assert.equal(weighed.headers.get("content-type"), "application/json");
+  assert.equal(weighed.headers.get("vary"), "Accept");
+  const head = await server.fetch("/events", { method: "HEAD", ...ndjson });
+  assert.equal(head.status, 200);
+  assert.equal(head.headers.get("telltale-head"), "2100");
+});
+
+test("an export as CSV has a header and every field as it was", async (t) => {
+  const server = await startServer(t);
+  const event = {
+    source: "a,b",
+    channel: 'say "hi"',
+    action: "two\r\nlines",
+    level: "error",
+    agent_id: "=1+1",
+    duration_ms: 42,
+    data: { text: "x,y" },
+    metadata: { k: "v" },
+  };
+  assert.equal((await server.post("/events", event)).status, 200);
+  await emit(server, 500);
+  const answer = await server.fetch("/events", csv);
+  assert.equal(answer.headers.get("content-type"), "text/csv; charset=utf-8");
+  const [names, first, ...rest] = parseCsv(await answer.text());
+  assert.equal(
+    names.join(),
+    "seq,ts,source,channel,action,level,agent_id,duration_ms,data,metadata",
+  );
+  const got = Object.fromEntries(names.map((name, i) => [name, first[i]]));
+  const [shown] = await server.json("/events?limit=1&after=0").then((p) => p.items);
+  assert.deepEqual(
+    {
+      ...got,
+      seq: Number(got.seq),
+      duration_ms: Number(got.duration_ms),
+      data: JSON.parse(got.data),
+      metadata: JSON.parse(got.metadata),
+    },
+    { ...shown },
+  );
+  assert.deepEqual(
+    rest.map((row) => Number(row[0])),
+    range(2, 501),
+  );
+});
+
+test("an export that cannot be whole is seen not to be", async (t) => {
+  const server = await startServer(t, { control: true });
+  await emit(server, 900);
+  await server.control("fault store.read fail EIO");
+  const refused = await server.fetch("/events", ndjson);
+  assert.equal(refused.status, 503);
+  assert.equal((await refused.json()).code, "store_failed");
+  await server.control("fault store.read fail EIO 1000 2");
+  const cut = await server.fetch("/events", ndjson);
+  assert.equal(cut.status, 200);
+  await assert.rejects(cut.text());
+
+  // HTTP/1.0 has no chunks: there a reset says it.
+  await server.control("fault store.read fail EIO 1000 2");
+  const socket = net.connect(server.port, "127.0.0.1");
+  socket.resume();
+  socket.write(
+    `GET /events HTTP/1.0\r\nHost: localhost:${server.port}\r\n` +
+      "Accept: text/csv\r\n\r\n",
+  );
+  const [error] = await once(socket, "error");
+  assert.equal(error.code, "ECONNRESET");
+  await server.control("clear");
+  assert.equal((await lines(server, "")).length, 900);
+});
+
+test("an export goes no faster than its reader", async (t) => {
+  const server = await startServer(t, { control: true });
+  const pad = "x".repeat(900_000);
+  for (let i = 0; i < 40; i++)
+    assert.equal(
+      (await server.post("/events", { source: "s", data: { pad } })).status,
+      200,
+    );
+  await server.control("fault store.read fail EIO 1 1000000"); // counts them
+  const hits = async () => Number(await server.control("hits store.read"));
+  const socket = net.connect(server.port, "127.0.0.1");
+  t.after(() => socket.destroy());
+  socket.pause();
+  socket.write(
+    `GET /events HTTP/1.1\r\nHost: localhost:${server.port}\r\n` +
+      "Accept: application/x-ndjson\r\nConnection: close\r\n\r\n",
+  );
+  let before = -1;
+  await until(
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const now = await hits();
+      const still = now > 0 && now === before;
+      before = now;
+      return still;
+    },
+    { what: "a full connection" },
+  );
+  assert.ok(before < 40, `${before} reads for a client that takes nothing`);
+  let bytes = 0;
+  socket.on("data", (part) => (bytes += part.length));
+  await once(socket, "end");
+  assert.ok(bytes > 40 * 900_000);
+});
+
+test("an export names what it does not take", async (t) => {
+  const server = await startServer(t);
+  for (const [query, code] of [
+    ["limit=0", "invalid_limit"],
+    ["since=10m", "invalid_since"],
+    ["cursor=x", "invalid_cursor"],
+    ["level=>=loud", "invalid_filter"],
+  ]) {
+    const answer = await server.fetch(`/events?${query}`, ndjson);
+    assert.equal(answer.status, 400, query);
+    assert.equal((await answer.json()).code, code);
   }
 });

@@ -1,6 +1,7 @@
 #include "server/store/sqlite/sqlite.h"
 
 #include "server/store/scan.h"
+#include "server/testing/fault.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -185,7 +186,9 @@ static int run_read(sqlite3 *db, store_read *read) {
   uint64_t next_seq = 1;
   store_scan scan;
   scan_begin(&scan, read);
-  int rc = database_exec(db, "BEGIN");
+  int rc = database_fault(FAULT_POINT("store.read"));
+  if (rc == SQLITE_OK)
+    rc = database_exec(db, "BEGIN");
   if (rc != SQLITE_OK)
     return rc;
   rc = database_u64(db, "SELECT next_seq FROM meta", &next_seq);
