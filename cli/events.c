@@ -40,7 +40,7 @@ static const cli_option options[] = {
     {0},
 };
 
-static const cli_usage usage = {
+const cli_usage cli_events_usage = {
     "events", "",
     "Prints events that are kept, oldest first: the newest of them, or with\n"
     "--since or --after the first from there on. --follow goes on behind the\n"
@@ -71,19 +71,21 @@ static int take_option(void *context, int index, const char *value) {
   events_args *args = context;
   unsigned long long number;
   if (index == -1)
-    return cli_usage_error(&usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_events_usage, "%s: no such argument", value);
   const char *name = options[index].name;
   if ((index == OPT_SINCE && !parse_time(value, args->since)) ||
       (index == OPT_UNTIL && !parse_time(value, args->until)))
-    return cli_usage_error(&usage,
+    return cli_usage_error(&cli_events_usage,
                            "%s %s is neither a duration such as 10m, 2h or 3d "
                            "nor a time such as 2026-01-02T15:04:05Z",
                            name, value);
   if (index == OPT_AFTER || index == OPT_BEFORE || index == OPT_LIMIT) {
     if (!tti_slice_to_u64(tti_slice_of(value), &number))
-      return cli_usage_error(&usage, "%s %s is not a number", name, value);
+      return cli_usage_error(&cli_events_usage, "%s %s is not a number", name,
+                             value);
     if (index == OPT_BEFORE && number == 0)
-      return cli_usage_error(&usage, "--before 0 would print nothing");
+      return cli_usage_error(&cli_events_usage,
+                             "--before 0 would print nothing");
     if (index == OPT_LIMIT)
       args->limit = number;
     if (index == OPT_AFTER)
@@ -96,7 +98,7 @@ static int take_option(void *context, int index, const char *value) {
 static int check(const events_args *args) {
   if (args->values[OPT_FOLLOW] &&
       (args->values[OPT_UNTIL] || args->values[OPT_BEFORE]))
-    return cli_usage_error(&usage,
+    return cli_usage_error(&cli_events_usage,
                            "--follow has no end: leave --until and --before");
   return CLI_OK;
 }
@@ -197,7 +199,7 @@ static int print_history(client *c, const events_args *args,
   put_query(args, &query);
   if (query.error) {
     tti_buf_fini(&query);
-    return cli_usage_error(&usage, "the filters are too long");
+    return cli_usage_error(&cli_events_usage, "the filters are too long");
   }
   pages_init(&p, c, "events", query.data);
   int status = is_forwards(args) ? print_forwards(&p, args->limit, json, last)
@@ -232,7 +234,8 @@ int cli_events(int argc, char **argv) {
   events_args args = {.limit = 100};
   unsigned long long last = 0;
   bool done;
-  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  int status = cli_options_parse(&cli_events_usage, argc, argv, take_option,
+                                 &args, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)

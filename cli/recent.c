@@ -21,7 +21,7 @@ static const cli_option options[] = {
     {0},
 };
 
-static const cli_usage usage = {
+const cli_usage cli_recent_usage = {
     "recent", "", "Prints the last events, oldest first.", options};
 
 typedef struct recent_args {
@@ -32,11 +32,11 @@ static int take_option(void *context, int index, const char *value) {
   recent_args *args = context;
   unsigned long long count;
   if (index == -1)
-    return cli_usage_error(&usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_recent_usage, "%s: no such argument", value);
   if (index == OPT_COUNT && (!tti_slice_to_u64(tti_slice_of(value), &count) ||
                              count < 1 || count > 10000))
-    return cli_usage_error(&usage, "-n %s is not a number from 1 to 10000",
-                           value);
+    return cli_usage_error(&cli_recent_usage,
+                           "-n %s is not a number from 1 to 10000", value);
   args->values[index] = value ? value : "";
   return CLI_OK;
 }
@@ -68,7 +68,8 @@ static int print_events(const client_answer *answer, bool json) {
 int cli_recent(int argc, char **argv) {
   recent_args args = {.values = {0}};
   bool done;
-  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  int status = cli_options_parse(&cli_recent_usage, argc, argv, take_option,
+                                 &args, &done);
   if (status || done)
     return status;
   client *c = client_new(&(client_options){.url = args.values[OPT_URL],

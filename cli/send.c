@@ -37,7 +37,7 @@ static const cli_option options[] = {
     {0},
 };
 
-static const cli_usage usage = {
+const cli_usage cli_send_usage = {
     "send", "[key=string …] [key:=json …]",
     "Sends one event, or with --stdin any number of them. With --stdin the\n"
     "options fill what an event leaves out.",
@@ -80,21 +80,22 @@ static bool is_json(const char *text, bool object) {
 static int take_member(send_args *args, const char *word) {
   const char *equals = strchr(word, '=');
   if (!equals || equals == word)
-    return cli_usage_error(&usage, "%s is neither key=string nor key:=json",
-                           word);
+    return cli_usage_error(&cli_send_usage,
+                           "%s is neither key=string nor key:=json", word);
   bool raw = equals[-1] == ':';
   size_t key_len = (size_t)(equals - word) - raw;
   if (raw && !is_json(equals + 1, false))
-    return cli_usage_error(&usage, "%s: what follows := is not JSON", word);
+    return cli_usage_error(&cli_send_usage, "%s: what follows := is not JSON",
+                           word);
   if (args->data.len)
     tti_buf_append_char(&args->data, ',');
   if (!append_string(&args->data, word, key_len))
-    return cli_usage_error(&usage, "%s: the key is not UTF-8", word);
+    return cli_usage_error(&cli_send_usage, "%s: the key is not UTF-8", word);
   tti_buf_append_char(&args->data, ':');
   if (raw)
     tti_buf_append_text(&args->data, equals + 1);
   else if (!append_string(&args->data, equals + 1, strlen(equals + 1)))
-    return cli_usage_error(&usage, "%s: the value is not UTF-8", word);
+    return cli_usage_error(&cli_send_usage, "%s: the value is not UTF-8", word);
   return CLI_OK;
 }
 
@@ -117,15 +118,16 @@ static int check(const send_args *args) {
   const char *data = args->values[OPT_DATA];
   const char *duration = args->values[OPT_DURATION_MS];
   if (!args->from_stdin && (!source || !*source))
-    return cli_usage_error(&usage, "--source is required");
+    return cli_usage_error(&cli_send_usage, "--source is required");
   if (data && args->data.len)
-    return cli_usage_error(&usage,
+    return cli_usage_error(&cli_send_usage,
                            "--data and key=value cannot be given together");
   if (data && !is_json(data, true))
-    return cli_usage_error(&usage, "--data is not a JSON object: %s", data);
+    return cli_usage_error(&cli_send_usage, "--data is not a JSON object: %s",
+                           data);
   if (duration && !tti_slice_to_u64(tti_slice_of(duration), &number))
-    return cli_usage_error(&usage, "--duration-ms %s is not a whole number",
-                           duration);
+    return cli_usage_error(&cli_send_usage,
+                           "--duration-ms %s is not a whole number", duration);
   return CLI_OK;
 }
 
@@ -138,7 +140,8 @@ static int render_members(const send_args *args, tti_buf *out) {
       continue;
     tti_buf_printf(out, "%s\"%s\":", out->len ? "," : "", members[i].key);
     if (!append_string(out, value, strlen(value)))
-      return cli_usage_error(&usage, "%s is not UTF-8", members[i].key);
+      return cli_usage_error(&cli_send_usage, "%s is not UTF-8",
+                             members[i].key);
   }
   if (args->values[OPT_DURATION_MS])
     tti_buf_printf(out, "%s\"duration_ms\":%s", out->len ? "," : "",
@@ -183,7 +186,8 @@ int cli_send(int argc, char **argv) {
   bool done;
   tti_buf_init(&args.data, 16 << 20);
   tti_buf_init(&event, 32 << 20);
-  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  int status =
+      cli_options_parse(&cli_send_usage, argc, argv, take_option, &args, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status == CLI_OK && !done)

@@ -16,11 +16,12 @@ static const cli_option options[] = {
     {0},
 };
 
-static const cli_usage usage = {"status", "",
-                                "Prints how a server is. Exit status 0: it is "
-                                "ready; 1: it is not, and the\n"
-                                "reason is printed; 3: nothing answers.",
-                                options};
+const cli_usage cli_status_usage = {
+    "status", "",
+    "Prints how a server is. Exit status 0: it is "
+    "ready; 1: it is not, and the\n"
+    "reason is printed; 3: nothing answers.",
+    options};
 
 typedef struct status_args {
   const char *values[OPT_JSON + 1];
@@ -29,7 +30,7 @@ typedef struct status_args {
 static int take_option(void *context, int index, const char *value) {
   status_args *args = context;
   if (index == -1)
-    return cli_usage_error(&usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_status_usage, "%s: no such argument", value);
   args->values[index] = value ? value : "";
   return CLI_OK;
 }
@@ -75,7 +76,8 @@ static int print_status(const client_answer *answer, bool json) {
 int cli_status(int argc, char **argv) {
   status_args args = {.values = {0}};
   bool done;
-  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  int status = cli_options_parse(&cli_status_usage, argc, argv, take_option,
+                                 &args, &done);
   if (status || done)
     return status;
   client *c = client_new(&(client_options){.url = args.values[OPT_URL],

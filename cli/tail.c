@@ -24,7 +24,7 @@ static const cli_option options[] = {
     {0},
 };
 
-static const cli_usage usage = {
+const cli_usage cli_tail_usage = {
     "tail", "",
     "Prints events as they come, until it is interrupted. When the server "
     "goes\n"
@@ -40,13 +40,13 @@ static int take_option(void *context, int index, const char *value) {
   tail_args *args = context;
   unsigned long long number;
   if (index == -1)
-    return cli_usage_error(&usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_tail_usage, "%s: no such argument", value);
   if ((index == OPT_AFTER || index == OPT_COUNT) &&
       !tti_slice_to_u64(tti_slice_of(value), &number))
-    return cli_usage_error(&usage, "%s %s is not a number", options[index].name,
-                           value);
+    return cli_usage_error(&cli_tail_usage, "%s %s is not a number",
+                           options[index].name, value);
   if (index == OPT_COUNT && number == 0)
-    return cli_usage_error(&usage, "--count 0 would print nothing");
+    return cli_usage_error(&cli_tail_usage, "--count 0 would print nothing");
   args->values[index] = value ? value : "";
   return CLI_OK;
 }
@@ -55,7 +55,8 @@ int cli_tail(int argc, char **argv) {
   tail_args args = {.values = {0}};
   unsigned long long count = 0;
   bool done;
-  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  int status =
+      cli_options_parse(&cli_tail_usage, argc, argv, take_option, &args, &done);
   if (status || done)
     return status;
   client *c = client_new(&(client_options){.url = args.values[OPT_URL],

@@ -30,12 +30,12 @@ static const cli_option options[] = {
     {0},
 };
 
-static const cli_usage usage = {"token",
-                                "create --scope LIST | list | revoke ID",
-                                "Makes, lists and revokes tokens, with the "
-                                "server running or not. A token's\n"
-                                "text is shown once, when it is made.",
-                                options};
+const cli_usage cli_token_usage = {"token",
+                                   "create --scope LIST | list | revoke ID",
+                                   "Makes, lists and revokes tokens, with the "
+                                   "server running or not. A token's\n"
+                                   "text is shown once, when it is made.",
+                                   options};
 
 typedef struct token_args {
   const char *values[OPT_JSON + 1];
@@ -52,27 +52,28 @@ static int take_option(void *context, int index, const char *value) {
   else if (!args->id)
     args->id = value;
   else
-    return cli_usage_error(&usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_token_usage, "%s: no such argument", value);
   return CLI_OK;
 }
 
 static int check(const token_args *args) {
   const char *scope = args->values[OPT_SCOPE];
   if (!args->verb)
-    return cli_usage_error(&usage, "say create, list or revoke");
+    return cli_usage_error(&cli_token_usage, "say create, list or revoke");
   bool create = !strcmp(args->verb, "create");
   bool revoke = !strcmp(args->verb, "revoke");
   if (!create && !revoke && strcmp(args->verb, "list"))
-    return cli_usage_error(&usage, "%s is not create, list or revoke",
+    return cli_usage_error(&cli_token_usage, "%s is not create, list or revoke",
                            args->verb);
   if (create && (!scope || !auth_scopes_parse(tti_slice_of(scope))))
-    return cli_usage_error(&usage,
+    return cli_usage_error(&cli_token_usage,
                            "--scope takes ingest, read and admin, not '%s'",
                            scope ? scope : "");
   if (revoke && !args->id)
-    return cli_usage_error(&usage, "say which id to revoke (see: list)");
+    return cli_usage_error(&cli_token_usage,
+                           "say which id to revoke (see: list)");
   if (!revoke && args->id)
-    return cli_usage_error(&usage, "%s: no such argument", args->id);
+    return cli_usage_error(&cli_token_usage, "%s: no such argument", args->id);
   return CLI_OK;
 }
 
@@ -250,7 +251,8 @@ static int store_path(const token_args *args, char **out_path) {
 int cli_token(int argc, char **argv) {
   token_args args = {.values = {0}};
   bool done;
-  int status = cli_options_parse(&usage, argc, argv, take_option, &args, &done);
+  int status = cli_options_parse(&cli_token_usage, argc, argv, take_option,
+                                 &args, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)

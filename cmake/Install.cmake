@@ -1,5 +1,6 @@
 # What `cmake --install` puts in place: the command, both libraries in both
-# forms, headers, pkg-config files, a CMake package and the man pages.
+# forms, headers, pkg-config files, a CMake package and the man pages; the
+# shells' completions are cli's.
 include(CMakePackageConfigHelpers)
 
 set_target_properties(telltale_core_shared PROPERTIES EXPORT_NAME telltale)

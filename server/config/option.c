@@ -53,6 +53,11 @@ static const limit *limit_of(const config_option *option) {
   return NULL;
 }
 
+const char *const *config_option_words(const config_option *option) {
+  const limit *l = limit_of(option);
+  return l ? l->words : NULL;
+}
+
 const config_option *config_option_by_key(tti_slice key) {
   for (size_t i = 0; i < config_option_count; i++)
     if (tti_slice_eq(key, tti_slice_of(config_options[i].key)))

@@ -30,6 +30,10 @@ extern const size_t config_option_count;
 const config_option *config_option_by_key(tti_slice key);
 const config_option *config_option_by_flag(tti_slice flag);
 
+/* The words that an option's value is one of, NULL-terminated and static; NULL:
+ * any text. */
+const char *const *config_option_words(const config_option *option);
+
 /* The known key (or flag) that is nearest to an unknown one; NULL when none is
  * near. Static. */
 const char *config_nearest_key(tti_slice key);

@@ -19,7 +19,8 @@ fail() {
   exit 1
 }
 for file in bin/telltale share/man/man1/telltale.1 \
-  share/man/man3/libtelltale.3 include/telltale/emitter.h; do
+  share/man/man3/libtelltale.3 share/bash-completion/completions/telltale \
+  share/zsh/site-functions/_telltale include/telltale/emitter.h; do
   [ -f "$prefix/$file" ] || fail "not installed: $file"
 done
 "$prefix/bin/telltale" version >/dev/null || fail "the installed telltale does not run"
