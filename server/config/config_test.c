@@ -174,6 +174,29 @@ static void a_bad_value_names_its_place_and_what_is_allowed(void **state) {
                     "allowed: sqlite:PATH or memory");
 }
 
+static void names_that_no_browser_would_send_are_refused(void **state) {
+  fixture *f = *state;
+  LOAD(f, "--cors-origin=https://app.example,http://[::1]:3000", "--host",
+       "a.example,[fd00::1]");
+  assert_int_equal(f->result, TT_OK);
+  assert_string_equal(f->config.cors_origins[1], "http://[::1]:3000");
+  assert_string_equal(f->config.hosts[1], "[fd00::1]");
+  static const char *const origins[] = {
+      "*",           "null",        "app.example", "https://app.example/",
+      "https://a/b", "ftp://a",     "https://",    "https://:80",
+      "https://a:",  "https://a:b", "https://u@a", "HTTPS://a b"};
+  for (size_t i = 0; i < sizeof(origins) / sizeof(origins[0]); i++) {
+    LOAD(f, "--cors-origin", origins[i]);
+    assert_refused(f, "--cors-origin: cors_origins cannot be");
+  }
+  static const char *const hosts[] = {"a b", "a:80", "https://a", "[::1",
+                                      "*.example"};
+  for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+    LOAD(f, "--host", hosts[i]);
+    assert_refused(f, "--host: hosts cannot be");
+  }
+}
+
 static void what_yaml_allows_beyond_keys_and_values_is_refused(void **state) {
   fixture *f = *state;
   load_yaml(f, "listen: &a 127.0.0.1:0\nstore: *a\n");
@@ -313,6 +336,7 @@ int main(void) {
       TEST(the_file_of_the_home_folder_is_read_where_it_exists),
       TEST(an_unknown_key_names_file_line_and_the_nearest),
       TEST(a_bad_value_names_its_place_and_what_is_allowed),
+      TEST(names_that_no_browser_would_send_are_refused),
       TEST(what_yaml_allows_beyond_keys_and_values_is_refused),
       TEST(an_empty_file_is_fine),
       TEST(flags_are_refused_with_the_nearest),

@@ -203,6 +203,49 @@ static tt_error list_add(char ***list, tti_slice item) {
   return grown[n] ? TT_OK : TT_ENOMEM;
 }
 
+/* A name as it stands in a Host header, without the port, which is not looked
+ * at. */
+static bool is_host_name(tti_slice name) {
+  bool v6 = name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
+  for (size_t i = v6; i < name.len - v6; i++) {
+    unsigned char c = (unsigned char)name.ptr[i];
+    bool word =
+        (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    if (!word && (c == '\0' || !strchr(v6 ? ":." : ".-_", c)))
+      return false;
+  }
+  return true;
+}
+
+/* "https://app.example:8443", as a browser sends it. Neither "*" nor "null",
+ * which every sandboxed page sends. */
+static bool is_origin(tti_slice origin) {
+  static const char *const schemes[] = {"http://", "https://"};
+  for (size_t i = 0; i < 2; i++) {
+    size_t n = strlen(schemes[i]);
+    if (origin.len <= n || memcmp(origin.ptr, schemes[i], n) != 0)
+      continue;
+    tti_slice host = {origin.ptr + n, origin.len - n};
+    size_t end = host.len;
+    while (end > 0 && host.ptr[end - 1] >= '0' && host.ptr[end - 1] <= '9')
+      end--;
+    bool port = end > 1 && end < host.len && host.ptr[end - 1] == ':';
+    return host.ptr[0] != ':' &&
+           is_host_name((tti_slice){host.ptr, port ? end - 1 : host.len});
+  }
+  return false;
+}
+
+/* What an item of the list may be; NULL: the item is fine. */
+static const char *list_wants(const config_option *option, tti_slice item) {
+  if (strcmp(option->key, "hosts") == 0 && !is_host_name(item))
+    return "host names without a port, such as telltale.example or [::1]";
+  if (strcmp(option->key, "cors_origins") == 0 && !is_origin(item))
+    return "origins as browsers send them, such as https://app.example or "
+           "http://localhost:3000, without a path";
+  return NULL;
+}
+
 static tt_error set_list(const config_option *option, tti_slice text,
                          bool append, const char *where, tti_buf *out_error,
                          char ***field) {
@@ -218,8 +261,9 @@ static tt_error set_list(const config_option *option, tti_slice text,
     text = (tti_slice){text.ptr + len, text.len - len};
     if (!item.len)
       continue;
-    if (memchr(item.ptr, '\0', item.len))
-      return refuse(out_error, where, option, item, "text without a NUL byte");
+    const char *allowed = list_wants(option, item);
+    if (allowed)
+      return refuse(out_error, where, option, item, allowed);
     tt_error error = list_add(field, item);
     if (error == TT_ETOOBIG)
       return refuse(out_error, where, option, item, "at most 256 values");

@@ -1,5 +1,6 @@
 #include "server/feed/feed.h"
 #include "server/feed/hub.h"
+#include "server/feed/topic.h"
 #include "server/history/query.h"
 #include "server/io/clock.h"
 #include <assert.h>
@@ -316,6 +317,16 @@ void feed_serve(feed *f, http_request *request, const feed_scope *scope) {
     return;
   if (!scope->log_by_channel && !(scope->kinds & STORE_KIND_BIT(TTI_KIND_LOG)))
     kinds &= ~STORE_KIND_BIT(TTI_KIND_LOG);
+  if (!hub_has_room(l->hub, filter, kinds)) {
+    tti_filter_free(filter);
+    http_reply_header(request, "Retry-After", "10");
+    http_reply_error(request, 503, "too_many_filters",
+                     "%d streams with different filters are open, which is the "
+                     "most; use a filter that another stream has, or filter on "
+                     "your side",
+                     TOPICS_MAX);
+    return;
+  }
   subscribe(f, l, request, filter, kinds, view, &start);
 }
 

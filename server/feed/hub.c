@@ -134,6 +134,10 @@ static void activate(hub *h) {
   tti_reader_seek(h->live, h->position);
 }
 
+bool hub_has_room(hub *h, const tti_filter *filter, unsigned kinds) {
+  return topic_has_room(&h->topics, filter, kinds);
+}
+
 tt_error hub_subscribe(hub *h, hub_sub *sub, tti_filter *filter, unsigned kinds,
                        tti_view view, const cursor_start *start) {
   *sub = (hub_sub){.hub = h, .at = start->at, .view = (unsigned char)view};

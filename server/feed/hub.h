@@ -83,6 +83,10 @@ tt_error hub_new(const hub_options *options, hub **out_hub);
 /* No subscriber is left, and no read will end any more. */
 void hub_free(hub *h);
 
+/* False: too many different filters are subscribed to; this would be one more.
+ */
+bool hub_has_room(hub *h, const tti_filter *filter, unsigned kinds);
+
 /* Begins a subscription with nothing handed over but retry, reset and the
  * starting position, which are written from within. The filter is taken over,
  * also on failure. TT_ENOMEM. */

@@ -16,6 +16,14 @@ static topic *topic_find(list_node *topics, const tti_filter *filter,
   return NULL;
 }
 
+bool topic_has_room(list_node *topics, const tti_filter *filter,
+                    unsigned kinds) {
+  size_t count = 0;
+  for (list_node *at = topics->next; at != topics; at = at->next)
+    count++;
+  return count < TOPICS_MAX || topic_find(topics, filter, kinds);
+}
+
 topic *topic_ref(list_node *topics, tti_filter *filter, unsigned kinds) {
   topic *t = topic_find(topics, filter, kinds);
   if (t) {

@@ -33,6 +33,14 @@ typedef struct topic {
   topic_outlet outlets[TOPIC_VIEWS];
 } topic;
 
+/* Different filters at once on one loop: each is evaluated for every event and
+ * has frames of its own, where any number of subscribers share one. */
+#define TOPICS_MAX 1024
+
+/* Whether topic_ref would stay within TOPICS_MAX. The filter is not taken. */
+bool topic_has_room(list_node *topics, const tti_filter *filter,
+                    unsigned kinds);
+
 /* The topic of that filter among `topics`, with one more reference; made when
  * it is new. Takes the filter over. NULL when out of memory (the filter is
  * freed). */

@@ -166,6 +166,28 @@ test("a stream behind a request does not outlive its client", async (t) => {
   assert.ok(http.connections <= 1);
 });
 
+test("different filters have a ceiling, subscribers of one have not", async (t) => {
+  const server = await startServer(t, { args: ["--loops", "1"] });
+  const open = (path) =>
+    new Promise((resolve) => {
+      const socket = net.connect(server.port, "127.0.0.1");
+      socket.on("error", () => {});
+      t.after(() => socket.destroy());
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      socket.once("data", (head) => resolve(Number(String(head).slice(9, 12))));
+    });
+  const filters = Array.from({ length: 1024 }, (_, i) => `?source=s${i}`);
+  const answers = await Promise.all(
+    filters.map((filter) => open(`/events/stream${filter}`)),
+  );
+  assert.ok(answers.every((status) => status === 200));
+  const refused = await server.fetch("/events/stream?source=more");
+  assert.equal(refused.status, 503);
+  assert.equal((await refused.json()).code, "too_many_filters");
+  assert.ok(Number(refused.headers.get("retry-after")) > 0);
+  assert.equal(await open("/events/stream?source=s7&view=envelope"), 200);
+});
+
 test("what retention took is told, and the rest follows", async (t) => {
   const server = await startServer(t, {
     store: "memory",
