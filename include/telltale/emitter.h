@@ -23,7 +23,8 @@ typedef struct tt_emitter tt_emitter;
   X(TT_DROP_REJECTED, "rejected")                                              \
   X(TT_DROP_RETRIES, "retries")                                                \
   X(TT_DROP_SHUTDOWN, "shutdown")                                              \
-  X(TT_DROP_NO_MEMORY, "no_memory")
+  X(TT_DROP_NO_MEMORY, "no_memory")                                            \
+  X(TT_DROP_IO, "io")
 
 typedef enum tt_drop_reason {
 #define X(id, name) id,
@@ -46,8 +47,8 @@ typedef struct tt_emitter_stats {
  * event whose source, ts and agent_id are already filled, and copies what it
  * keeps. With `fields` (ended by TT_FIELD_END, may be NULL) data is the object
  * of these fields, to be rendered when there is time; else event->data. flush
- * answers TT_OK or TT_ETIMEOUT. free flushes for at most `timeout_ms`. version
- * is 1. */
+ * answers TT_OK, TT_ETIMEOUT or an error that the implementation tells of. free
+ * flushes for at most `timeout_ms`. version is 1. */
 typedef struct tt_emitter_ops {
   unsigned version;
   void (*emit)(void *self, const tt_event *event, const tt_field *fields);
@@ -111,6 +112,31 @@ typedef struct tt_emitter_options {
 TELLTALE_API tt_error tt_emitter_new(const tt_emitter_options *options,
                                      tt_emitter **out_emitter);
 
+/* Options of the emitter into a file. All zero but `path` and `source` is fine;
+ * strings are copied. */
+typedef struct tt_jsonl_options {
+  const char *path;     /* a regular file; NULL or "": a noop emitter */
+  const char *source;   /* required with a path */
+  const char *agent_id; /* default agent id */
+  size_t queue_events;  /* 0: 8,192 */
+  size_t queue_bytes;   /* 0: 8 MiB */
+  int max_attempts;     /* tries a batch before its events are dropped, for
+                           `io`; 0: 10 */
+  int free_timeout_ms;  /* what tt_emitter_free may take; 0: 2,000 */
+  bool fsync_on_flush;  /* a flush also waits for the disk, for as long as that
+                           takes, and is TT_EIO when the disk refuses */
+  tt_log_hook log;      /* may be all zero */
+} tt_jsonl_options;
+
+/* An emitter that appends each event to a file, as one line of JSON, the object
+ * that POST /events takes. A file that is not there is made with mode 0600, by
+ * the thread that writes, at the first event; a file that cannot be opened or
+ * written is tried again, as a server is. Lines are whole, whoever else appends
+ * to the file. TT_EINVAL: a missing source or a negative option; TT_ENOMEM.
+ * Threads and fork are as with tt_emitter_new. */
+TELLTALE_API tt_error tt_emitter_jsonl_new(const tt_jsonl_options *options,
+                                           tt_emitter **out_emitter);
+
 /* The agent id of events that name none; NULL or "": none. Copied. Without
  * memory the earlier one stays. */
 TELLTALE_API void tt_emitter_set_agent_id(tt_emitter *emitter,
@@ -173,8 +199,8 @@ TELLTALE_API void tt_emit_full(tt_emitter *emitter, const tt_event *event);
 
 /* Waits until everything emitted before this call is delivered or dropped, at
  * most `timeout_ms` (TELLTALE_FOREVER: as long as that takes). A delivery that
- * waits to be tried again is tried at once. TT_OK or TT_ETIMEOUT; TT_OK on
- * NULL. */
+ * waits to be tried again is tried at once. TT_OK or TT_ETIMEOUT (or TT_EIO
+ * of a file, see tt_jsonl_options); TT_OK on NULL. */
 TELLTALE_API tt_error tt_emitter_flush(tt_emitter *emitter, int timeout_ms);
 
 TELLTALE_API void tt_emitter_stats_get(tt_emitter *emitter,

@@ -25,6 +25,7 @@ struct fixture {
   tt_emitter *emitter;
   sink *sink;
   tt_stream *stream;
+  char directory[32]; /* of the file */
 };
 
 /* -- The implementations. -- */
@@ -92,6 +93,44 @@ static void http_close(fixture *f) {
   sink_free(f->sink);
 }
 
+static void jsonl_path(fixture *f, char *out_path, size_t size) {
+  snprintf(out_path, size, "%s/events.jsonl", f->directory);
+}
+
+static void jsonl_open(fixture *f) {
+  char path[64];
+  strcpy(f->directory, "/tmp/telltale-emitter-XXXXXX");
+  assert_non_null(mkdtemp(f->directory));
+  jsonl_path(f, path, sizeof(path));
+  tt_jsonl_options options = {.path = path, .source = "test"};
+  assert_int_equal(tt_emitter_jsonl_new(&options, &f->emitter), TT_OK);
+}
+
+static json_t *jsonl_arrived(fixture *f) {
+  char path[64];
+  char *line = NULL;
+  size_t room = 0;
+  json_t *all = json_array();
+  jsonl_path(f, path, sizeof(path));
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  while (getline(&line, &room, file) > 0) {
+    json_t *event = json_loads(line, 0, NULL);
+    assert_non_null(event);
+    json_array_append_new(all, event);
+  }
+  free(line);
+  fclose(file);
+  return all;
+}
+
+static void jsonl_close(fixture *f) {
+  char path[64];
+  jsonl_path(f, path, sizeof(path));
+  unlink(path);
+  rmdir(f->directory);
+}
+
 static void tee_open(fixture *f) {
   tt_emitter *parts[2];
   stream_open(f);
@@ -118,6 +157,7 @@ static const implementation implementations[] = {
     {"noop", 0, noop_open, NULL, noop_close},
     {"stream", 1, stream_open, stream_arrived, stream_close},
     {"http", 1, http_open, http_arrived, http_close},
+    {"jsonl", 1, jsonl_open, jsonl_arrived, jsonl_close},
     {"tee", 2, tee_open, tee_arrived, tee_close},
 };
 
@@ -328,6 +368,11 @@ static void http(void **state) {
   run_suite("http");
 }
 
+static void jsonl(void **state) {
+  (void)state;
+  run_suite("jsonl");
+}
+
 static void tee(void **state) {
   (void)state;
   run_suite("tee");
@@ -335,10 +380,8 @@ static void tee(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(noop),
-      cmocka_unit_test(stream),
-      cmocka_unit_test(http),
-      cmocka_unit_test(tee),
+      cmocka_unit_test(noop),  cmocka_unit_test(stream), cmocka_unit_test(http),
+      cmocka_unit_test(jsonl), cmocka_unit_test(tee),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
