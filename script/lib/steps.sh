@@ -23,6 +23,8 @@ step_build_asan() {
   build asan-ubsan >build/asan.build.log || show build/asan.build.log
 }
 step_asan_units() { run_ctest build/asan-ubsan 'unit|contract'; }
+# TELLTALE_LONG makes it fail every request; else a share of them.
+step_torture() { run_ctest build/asan-ubsan torture; }
 step_asan_scenario() {
   run_node build/asan-ubsan "${SCENARIO[@]}" "${FAULT[@]}"
 }

@@ -262,7 +262,7 @@ const scenario library_scenarios[] = {
     {"filter", filter, false},
     {"stream", stream, false},
     {"prometheus", prometheus, false},
-    {"metrics-log", metrics_log, false},
+    {"metrics-log", metrics_log, true},
     {"emitter-noop", emitter_noop, true},
     {"emitter-stream", emitter_stream, true},
     {"emitter-http", emitter_http, true},

@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : NULL;
   unsigned only = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
   const char *every = getenv("TELLTALE_LONG");
-  unsigned step = every && strcmp(every, "1") == 0 ? 1 : 37;
+  unsigned step = every && strcmp(every, "1") == 0 ? 1 : 61;
   at = mmap(NULL, sizeof(*at), PROT_READ | PROT_WRITE,
             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED || !mkdtemp(folder)) {
