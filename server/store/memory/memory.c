@@ -12,22 +12,33 @@ static size_t entry_bytes(size_t record_len) {
   return (sizeof(memory_entry) + record_len + 7) & ~(size_t)7;
 }
 
-static memory_chunk *chunk_for(memory_store *m, size_t bytes) {
-  memory_chunk *last = m->last_chunk;
-  if (last && last->capacity - last->used >= bytes)
-    return last;
+/* Looks that the whole batch has a place before any of it is taken: in the last
+ * chunk, or in *out_spare, which is the caller's. False: no memory. */
+static bool find_room(const memory_store *m, const tti_batch *batch,
+                      memory_chunk **out_spare) {
+  const memory_chunk *last = m->last_chunk;
+  size_t bytes = 0;
+  for (size_t i = 0; i < batch->count; i++)
+    bytes += entry_bytes(batch->lengths[i]);
+  *out_spare = NULL;
+  if (bytes == 0 || (last && last->capacity - last->used >= bytes))
+    return true;
   size_t capacity = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
   memory_chunk *chunk = malloc(sizeof *chunk + capacity);
   if (!chunk)
-    return NULL;
+    return false;
   *chunk = (memory_chunk){.capacity = capacity};
-  if (last)
-    last->next = chunk;
+  *out_spare = chunk;
+  return true;
+}
+
+static void add_chunk(memory_store *m, memory_chunk *chunk) {
+  if (m->last_chunk)
+    m->last_chunk->next = chunk;
   else
     m->first_chunk = chunk;
   m->last_chunk = chunk;
-  m->bytes += sizeof *chunk + capacity;
-  return chunk;
+  m->bytes += sizeof *chunk + chunk->capacity;
 }
 
 static void evict(memory_store *m) {
@@ -42,12 +53,10 @@ static void evict(memory_store *m) {
   }
 }
 
-static bool put_row(memory_store *m, uint64_t seq, int64_t received_us,
+static void put_row(memory_store *m, uint64_t seq, int64_t received_us,
                     tti_slice bytes) {
   size_t size = entry_bytes(bytes.len);
-  memory_chunk *chunk = chunk_for(m, size);
-  if (!chunk)
-    return false;
+  memory_chunk *chunk = m->last_chunk;
   memory_entry *entry = (memory_entry *)(chunk->bytes + chunk->used);
   *entry =
       (memory_entry){.seq = seq, .received_us = received_us, .len = bytes.len};
@@ -57,7 +66,6 @@ static bool put_row(memory_store *m, uint64_t seq, int64_t received_us,
   chunk->last_seq = seq;
   chunk->last_received_us = received_us;
   chunk->used += size;
-  return true;
 }
 
 /* ---- Jobs ---- */
@@ -95,21 +103,29 @@ static void append(memory_store *m, store_job *job) {
   memory_key *known = NULL;
   if (keyed && !memory_keys_find(&m->keys, job, &known))
     return;
-  if (keyed && !known && !(known = memory_keys_add(&m->keys, job)))
+  memory_chunk *spare;
+  if (!find_room(m, batch, &spare)) {
+    refuse(job, "out of memory");
     return;
+  }
+  if (keyed && !known && !(known = memory_keys_add(&m->keys, job))) {
+    free(spare);
+    return;
+  }
   if (batch->count == 0) {
     job->first_seq = job->count = 0;
   } else if (!place(m, job)) {
+    free(spare);
     return;
   }
+  if (spare)
+    add_chunk(m, spare);
   const char *at = batch->bytes.data;
   for (size_t i = 0; i < batch->count; i++) {
     tti_slice bytes = {at, batch->lengths[i]};
     tti_record record;
     uint64_t seq = job->first_seq + i;
-    /* Without memory a row is as one that was evicted at once. */
-    if (!put_row(m, seq, job->received_us, bytes))
-      range_list_add(&m->ranges, seq, seq, "lost");
+    put_row(m, seq, job->received_us, bytes);
     if (tti_record_decode(bytes, &record) == TT_OK)
       counters_note(&m->counts, &record);
     at += bytes.len;
