@@ -31,7 +31,7 @@ function measure(server, script, { seconds, connections, route = "/events" }) {
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
-const lua = (body) => `wrk.method = "POST"\nwrk.body = [[${body}]]\nwrk.headers["Content-Type"] = "application/json"\n`;
+const lua = (body) => `wrk.method = "POST"\nwrk.body = [==[${body}]==]\nwrk.headers["Content-Type"] = "application/json"\n`;
 
 // `bareUs`: CPU microseconds a row that bare SQLite took in this run.
 export async function ingest(build, { runs, seconds, bareUs }) {

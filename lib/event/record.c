@@ -8,14 +8,17 @@
 #define FLAGS          (FLAG_TRUNCATED | FLAG_DURATION)
 
 /* The byte-wise forms compile to one move where integers are little-endian. */
+/* Spelt out, not looped: so compilers make one store of it. */
 static void put_u32(unsigned char *at, uint32_t value) {
-  for (int i = 0; i < 4; i++)
-    at[i] = (unsigned char)(value >> 8 * i);
+  at[0] = (unsigned char)value;
+  at[1] = (unsigned char)(value >> 8);
+  at[2] = (unsigned char)(value >> 16);
+  at[3] = (unsigned char)(value >> 24);
 }
 
 static void put_u64(unsigned char *at, uint64_t value) {
-  for (int i = 0; i < 8; i++)
-    at[i] = (unsigned char)(value >> 8 * i);
+  put_u32(at, (uint32_t)value);
+  put_u32(at + 4, (uint32_t)(value >> 32));
 }
 
 static uint32_t get_u32(const unsigned char *at) {
@@ -33,9 +36,25 @@ size_t tti_record_size(const tti_record *r) {
          r->session_id.len + r->metadata.len + r->data.len;
 }
 
-static char *put_text(char *at, tti_slice text) {
-  if (text.len)
+/* Names are short: two overlapping moves of a fixed size cost less than a call
+ * of memcpy. */
+static void copy_text(char *at, tti_slice text) {
+  if (text.len > 16) {
     memcpy(at, text.ptr, text.len);
+  } else if (text.len >= 8) {
+    memcpy(at, text.ptr, 8);
+    memcpy(at + text.len - 8, text.ptr + text.len - 8, 8);
+  } else if (text.len >= 4) {
+    memcpy(at, text.ptr, 4);
+    memcpy(at + text.len - 4, text.ptr + text.len - 4, 4);
+  } else {
+    for (size_t i = 0; i < text.len; i++)
+      at[i] = text.ptr[i];
+  }
+}
+
+static char *put_text(char *at, tti_slice text) {
+  copy_text(at, text);
   at[text.len] = '\0';
   return at + text.len + 1;
 }
