@@ -117,6 +117,11 @@ static tt_error open_store(server *s, tti_buf *error) {
       .retain_bytes = s->config.retain_bytes,
       .metrics = s->metrics,
   };
+#ifdef TELLTALE_TESTING
+  const char *rows = getenv("TELLTALE_TEST_TABLE_ROWS");
+  if (rows)
+    options.table_rows = strtoull(rows, NULL, 10);
+#endif
   return s->store_path[0] ? store_sqlite_open(&options, error, &s->store)
                           : store_memory_open(&options, error, &s->store);
 }

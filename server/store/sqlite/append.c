@@ -43,6 +43,23 @@ int tables_load(writer *w) {
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+int tables_weigh(writer *w) {
+  w->open_bytes = 0;
+  if (w->table_count == 0)
+    return SQLITE_OK;
+  const log_table *last = &w->tables[w->table_count - 1];
+  char sql[160];
+  uint64_t mean;
+  snprintf(sql, sizeof sql,
+           "SELECT avg(len) FROM (SELECT length(record) AS len FROM log_%llu"
+           " ORDER BY seq DESC LIMIT 256)",
+           (unsigned long long)last->id);
+  int rc = database_u64(w->db, sql, &mean);
+  if (rc == SQLITE_OK && w->position.next_seq > last->from_seq)
+    w->open_bytes = mean * (w->position.next_seq - last->from_seq);
+  return rc;
+}
+
 int table_update(writer *w, const log_table *table) {
   int rc;
   sqlite3_stmt *set = writer_statement(w, STMT_SET_TABLE, &rc);
@@ -90,6 +107,7 @@ static int make_table(sqlite_store *s, uint64_t seq) {
   bind_u64(put, 2, table.from_seq);
   bind_u64(put, 3, table.to_seq);
   rc = database_run(put);
+  w->open_bytes = 0;
   return rc == SQLITE_OK ? add_table(w, &table) : rc;
 }
 
@@ -98,8 +116,12 @@ static int insert_for(sqlite_store *s, uint64_t seq) {
   writer *w = &s->writer;
   log_table *last = w->table_count ? &w->tables[w->table_count - 1] : NULL;
   int rc = SQLITE_OK;
-  if (last && last->state == TABLE_OPEN && seq > last->to_seq) {
+  bool large = w->open_bytes > s->options.retain_bytes / TABLES_RETAINED;
+  if (last && last->state == TABLE_OPEN && (large || seq > last->to_seq)) {
+    if (seq <= last->to_seq)
+      last->to_seq = seq - 1;
     last->state = TABLE_CLOSED;
+    w->expiry_checked = false;
     w->background_due = true;
     rc = table_update(w, last);
   }
@@ -145,6 +167,7 @@ static int insert_rows(sqlite_store *s, const store_job *job) {
       counters_note(&s->counts, &record);
     at += bytes.len;
   }
+  w->open_bytes += batch->bytes.len;
   return SQLITE_OK;
 }
 

@@ -165,6 +165,8 @@ int sqlite_connect(sqlite_store *s, char *out_reason, size_t reason_size) {
   if (rc == SQLITE_OK)
     rc = load_edges(w);
   if (rc == SQLITE_OK)
+    rc = tables_weigh(w);
+  if (rc == SQLITE_OK)
     rc = sqlite_load_ranges(s);
   if (rc == SQLITE_OK)
     rc = load_counts(s);

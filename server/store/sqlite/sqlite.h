@@ -27,6 +27,9 @@
 #define DEFAULT_RETAIN_US    (INT64_C(7) * 24 * 3600 * 1000000)
 #define DEFAULT_RETAIN_BYTES UINT64_C(5000000000)
 #define DEFAULT_TABLE_ROWS   (UINT64_C(1) << 20)
+/* Large records close a table early: the open one is never taken for its size,
+ * so it must stay a small part of what may be kept. */
+#define TABLES_RETAINED 16
 
 /* The writer's statements. */
 #define STATEMENT_MAP(X)                                                       \
@@ -119,6 +122,7 @@ typedef struct writer {
   sqlite3_stmt *statements[STMT_COUNT];
   sqlite3_stmt *insert; /* into the open table */
   uint64_t insert_table;
+  uint64_t open_bytes;    /* of records in the open table, about */
   log_position position;  /* as of now, inside the transaction */
   log_position committed; /* as of the last commit */
   uint64_t group_number;  /* as of now */
@@ -237,6 +241,8 @@ int append_run(sqlite_store *s, store_job *job);
 
 /* Loads the list of log tables. */
 int tables_load(writer *w);
+/* Guesses open_bytes from the open table's last rows. */
+int tables_weigh(writer *w);
 int table_update(writer *w, const log_table *table);
 int range_put(writer *w, uint64_t from_seq, uint64_t to_seq,
               const char *reason);
@@ -275,10 +281,10 @@ int block_may_match(sqlite3_stmt *get, uint64_t from, const store_read *read,
 
 /* ---- upkeep.c ---- */
 
-/* What is due beside the jobs, until `deadline_us` (monotonic), inside the
- * group's transaction. A failure of its own is undone and tried again a minute
+/* What is due beside the jobs, for a few milliseconds, inside the group's
+ * transaction. A failure of its own is undone and tried again a minute
  * later. Leaves in background_due whether there is more. */
-int upkeep_run(sqlite_store *s, int64_t deadline_us);
+int upkeep_run(sqlite_store *s);
 
 /* Retention's decision and the sizes; about once a second. */
 int upkeep_check(sqlite_store *s);

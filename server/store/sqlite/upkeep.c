@@ -6,15 +6,41 @@
 #include <stdio.h>
 #include <telltale/metrics.h>
 
-/* What the store does beside its jobs, in bites of at most 2 ms a group. */
+/* What the store does beside its jobs, in bites of at most 2 ms a group, or
+ * longer ones while it holds more than it may. */
 
-#define EXPIRE_KEYS      64
+#define EXPIRE_KEYS 64
+/* Load that outruns retention is slowed down, or it would fill the disk. */
+#define PRESSED_US       20000
 #define AFTER_FAILURE_US INT64_C(60000000)
 #define DROP_BLOCKS      128
 #define VACUUM_PAGES     64
 #define VACUUM_MIN_PAGES 4096
 #define FIRST_DELETE     50
 #define MAX_DELETE       4096
+
+/* ---- Sizes ---- */
+
+static int read_pragma(writer *w, statement_id id, uint64_t *out_value) {
+  int rc;
+  sqlite3_stmt *stmt = writer_statement(w, id, &rc);
+  if (!stmt)
+    return rc;
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW)
+    *out_value = column_u64(stmt, 0);
+  int reset = sqlite3_reset(stmt);
+  return rc == SQLITE_ROW ? SQLITE_OK : reset;
+}
+
+static int read_sizes(writer *w) {
+  int rc = read_pragma(w, STMT_PAGE_COUNT, &w->used_pages);
+  return rc == SQLITE_OK ? read_pragma(w, STMT_FREE_PAGES, &w->free_pages) : rc;
+}
+
+static uint64_t used_bytes(const writer *w) {
+  return (w->used_pages - w->free_pages) * w->page_bytes;
+}
 
 /* ---- Retention ---- */
 
@@ -43,8 +69,8 @@ static int find_expired(sqlite_store *s, log_table **out_table) {
   log_table *oldest = &w->tables[i];
   /* What is doomed already will be free soon. */
   bool waits = i > 0;
-  uint64_t used = (w->used_pages - w->free_pages) * w->page_bytes;
-  if (!waits && used > s->options.retain_bytes && oldest->state != TABLE_OPEN) {
+  if (!waits && used_bytes(w) > s->options.retain_bytes &&
+      oldest->state != TABLE_OPEN) {
     *out_table = oldest;
     return SQLITE_OK;
   }
@@ -167,6 +193,8 @@ static int drop_table(writer *w, const log_table *table) {
     return rc;
   bind_u64(drop, 1, table->id);
   rc = database_run(drop);
+  /* The next one may be due as well. */
+  w->expiry_checked = false;
   return rc == SQLITE_OK ? tables_load(w) : rc;
 }
 
@@ -234,7 +262,9 @@ static int run_due(sqlite_store *s, int64_t deadline_us, bool *out_more) {
   log_table *expired = NULL;
   if (!w->expiry_checked) {
     w->expiry_checked = true;
-    rc = find_expired(s, &expired);
+    rc = read_sizes(w);
+    if (rc == SQLITE_OK)
+      rc = find_expired(s, &expired);
     if (rc == SQLITE_OK && expired)
       rc = doom(s, expired);
   }
@@ -247,8 +277,8 @@ static int run_due(sqlite_store *s, int64_t deadline_us, bool *out_more) {
     rc = summarise(s, deadline_us);
   if (rc == SQLITE_OK && !first_doomed(w) && wants_vacuum(w))
     rc = give_back_pages(w);
-  *out_more =
-      more_keys || first_doomed(w) || first_unsummarised(w) || wants_vacuum(w);
+  *out_more = more_keys || !w->expiry_checked || first_doomed(w) ||
+              first_unsummarised(w) || wants_vacuum(w);
   return rc;
 }
 
@@ -262,10 +292,14 @@ static int undo(sqlite_store *s, const log_position *before) {
   return rc == SQLITE_OK ? tables_load(w) : rc;
 }
 
-int upkeep_run(sqlite_store *s, int64_t deadline_us) {
+int upkeep_run(sqlite_store *s) {
   writer *w = &s->writer;
   if (!w->background_due)
     return SQLITE_OK;
+  uint64_t limit = s->options.retain_bytes;
+  bool pressed = used_bytes(w) > limit + limit / 8;
+  int64_t deadline_us =
+      server_monotonic_us() + (pressed ? PRESSED_US : BACKGROUND_US);
   log_position before = w->position;
   bool ranges_changed = w->ranges_changed;
   int rc = database_exec(w->db, "SAVEPOINT upkeep");
@@ -287,18 +321,6 @@ int upkeep_run(sqlite_store *s, int64_t deadline_us) {
   return rc;
 }
 
-static int read_pragma(writer *w, statement_id id, uint64_t *out_value) {
-  int rc;
-  sqlite3_stmt *stmt = writer_statement(w, id, &rc);
-  if (!stmt)
-    return rc;
-  rc = sqlite3_step(stmt);
-  if (rc == SQLITE_ROW)
-    *out_value = column_u64(stmt, 0);
-  int reset = sqlite3_reset(stmt);
-  return rc == SQLITE_ROW ? SQLITE_OK : reset;
-}
-
 static int keys_are_due(writer *w, bool *out_due) {
   uint64_t oldest_us;
   int rc = database_u64(
@@ -311,9 +333,7 @@ static int keys_are_due(writer *w, bool *out_due) {
 
 int upkeep_check(sqlite_store *s) {
   writer *w = &s->writer;
-  int rc = read_pragma(w, STMT_PAGE_COUNT, &w->used_pages);
-  if (rc == SQLITE_OK)
-    rc = read_pragma(w, STMT_FREE_PAGES, &w->free_pages);
+  int rc = read_sizes(w);
   w->expiry_checked = false;
   log_table *expired = NULL;
   if (rc == SQLITE_OK)
