@@ -34,7 +34,7 @@ extern "C" {
   X(TT_METRIC_HTTP_CONNECTIONS, GAUGE, "http_connections", "", NULL, NULL,     \
     "Open client connections")                                                 \
   X(TT_METRIC_HTTP_BODY_BYTES, GAUGE, "http_body", "bytes", NULL, NULL,        \
-    "Bytes of request bodies and waiting requests held now")                   \
+    "Bytes of bodies, requests and answers held now")                          \
   X(TT_METRIC_SSE_SUBSCRIBERS, GAUGE, "sse_subscribers", "", NULL, NULL,       \
     "Open event streams")                                                      \
   X(TT_METRIC_SSE_DELIVERED, COUNTER, "sse_delivered", "", NULL, NULL,         \

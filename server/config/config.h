@@ -45,7 +45,7 @@
   X(max_batch, COUNT, "limits.batch", "TELLTALE_MAX_BATCH", "--max-batch",     \
     "10000", "most events in a batch")                                         \
   X(budget, SIZE, "limits.budget", "TELLTALE_BUDGET", "--budget", "256MiB",    \
-    "memory for bodies and waiting requests, in all")                          \
+    "memory for bodies, requests and answers in progress")                     \
   X(max_connections, COUNT, "limits.connections", "TELLTALE_MAX_CONNECTIONS",  \
     "--max-connections", "20000", "most open client connections")              \
   X(shutdown_timeout, DURATION_MS, "shutdown_timeout",                         \

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The memory that bodies and waiting requests may take in all, over all loops.
+/* The memory that requests and answers may take in all, over all loops.
  * Each loop holds a share, so that a small request costs no shared cache line.
  */
 typedef struct http_budget {

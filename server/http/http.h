@@ -54,7 +54,7 @@ typedef struct http_options {
   uint64_t head_timeout_ms; /* 0: 10,000 */
   uint64_t body_timeout_ms; /* without progress; 0: 30,000 */
   uint64_t idle_timeout_ms; /* 0: 75,000 */
-  size_t budget_bytes;      /* process-wide, bodies and waiting requests; 0:
+  size_t budget_bytes;      /* process-wide, requests and answers; 0:
                                256 MiB */
   unsigned inflate_ratio;   /* a body may grow by at most this; 0: 100 */
   unsigned max_connections; /* 0: 20,000 */
@@ -143,7 +143,9 @@ void http_reply_header(http_request *request, const char *name,
 void http_reply(http_request *request, int status, const char *content_type,
                 const void *body, size_t len);
 
-/* Answers with a body the connection takes and frees with free(). */
+/* Answers with a body the connection takes and frees with free(). It counts
+ * against the budget until it is written; a GET for which there is no room is
+ * answered 503 instead. */
 void http_reply_take(http_request *request, int status,
                      const char *content_type, char *body, size_t len);
 

@@ -22,7 +22,7 @@ static void long_answer(http_request *r, void *context) {
 }
 
 static const http_route routes[] = {
-    {HTTP_GET_, "/long", "long", long_answer, NULL, 0, false, 0},
+    {HTTP_GET_ | HTTP_POST_, "/long", "long", long_answer, NULL, 0, false, 0},
     {HTTP_GET_ | HTTP_POST_, "/", "root", hello, NULL, 1000, false, 0},
 };
 
@@ -92,6 +92,40 @@ static void test_too_many_connections(void **state) {
   assert_int_equal(strlen(body + 4), 66);
   for (int i = 0; i < 3; i++)
     close(fds[i]);
+  fixture_stop(&f);
+}
+
+/* Answers that nobody reads fill the budget, and give it back. */
+static void test_unread_answers_are_counted(void **state) {
+  (void)state;
+  static const char get[] = "GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+  static const char post[] = "POST /long HTTP/1.1\r\nHost: a\r\n\r\n";
+  fixture f;
+  http_usage usage;
+  char answer[64] = "";
+  start(&f, (http_options){.budget_bytes = LONG + LONG / 2});
+  int first = client_open(&f), second = client_open(&f);
+  client_text(first, get);
+  assert_int_equal(recv(first, answer, 13, MSG_WAITALL), 13);
+  assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+  http_server_usage(f.server, &usage);
+  assert_true(usage.body_bytes >= LONG);
+
+  client_text(second, get);
+  assert_int_equal(recv(second, answer, 13, MSG_WAITALL), 13);
+  assert_memory_equal(answer, "HTTP/1.1 503 ", 13);
+  close(second);
+  /* What a POST did is told. */
+  second = client_open(&f);
+  client_text(second, post);
+  assert_int_equal(recv(second, answer, 13, MSG_WAITALL), 13);
+  assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+  close(first);
+  close(second);
+  do {
+    usleep(1000);
+    http_server_usage(f.server, &usage);
+  } while (usage.connections > 0 || usage.body_bytes > 0);
   fixture_stop(&f);
 }
 
@@ -225,6 +259,7 @@ int main(void) {
       cmocka_unit_test(test_too_many_connections),
       cmocka_unit_test(test_out_of_descriptors),
       cmocka_unit_test(test_reads_nothing),
+      cmocka_unit_test(test_unread_answers_are_counted),
       cmocka_unit_test(test_unix_socket),
       cmocka_unit_test(test_wheel),
   };

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ERROR_MAX 8192
+#define ERROR_MAX   8192
+#define ANSWER_FREE ((size_t)16 << 10)
 
 static const char *reason(int status) {
   static const struct {
@@ -184,9 +185,25 @@ void http_reply(http_request *r, int status, const char *content_type,
   answered(r, status, composed);
 }
 
+/* An answer stays for as long as its reader takes, so a long one has to find
+ * room like a body does. What was changed is told in any case: a client that
+ * hears 503 would do it again. */
+static bool has_room(http_request *r, size_t len) {
+  return http_request_charge(r, len) || len <= ANSWER_FREE ||
+         r->head.method != HTTP_GET_;
+}
+
 void http_reply_take(http_request *r, int status, const char *content_type,
                      char *body, size_t len) {
   assert(r->state < HTTP_ANSWERED);
+  if (!has_room(r, len)) {
+    free(body);
+    http_reply_header(r, "Retry-After", "1");
+    http_reply_error(r, 503, "overloaded",
+                     "the memory for answers is used up by clients that do not "
+                     "read theirs; try again in a second");
+    return;
+  }
   bool composed = http_reply_compose(r, status, content_type, NULL, len, false);
   r->out_owned = body;
   if (!r->head.is_head)
