@@ -1,100 +1,35 @@
-#include "lib/emit/fork.h"
 #include "lib/emit/http/sender.h"
+#include "lib/emit/queued.h"
 #include "lib/http/client.h"
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <telltale/emitter.h>
 
-#define QUEUE_EVENTS       8192
-#define QUEUE_BYTES        ((size_t)8 * 1024 * 1024)
 #define REQUEST_TIMEOUT_MS 10000
 #define MAX_ATTEMPTS       10
 
-/* In fork memory: a child finds no sender and makes its own at its first emit.
- * What it inherits of its parent's (a queue, a connection) it neither uses nor
- * frees: the pages are shared, and closing a TLS session in the child would end
- * the parent's. */
-typedef struct shared {
-  _Atomic(tti_sender *) sender;
-  atomic_uint_least64_t lost; /* emitted when there was no memory for one */
-} shared;
-
-typedef struct http_emitter {
-  tti_sender_config config;
-  bool wiped;
-  shared *shared;
-} http_emitter;
-
-/* This process's sender, or NULL when it has none. */
-static tti_sender *sender_of(http_emitter *e) {
-  /* Acquire: with the pointer we see what it points to. */
-  tti_sender *s =
-      atomic_load_explicit(&e->shared->sender, memory_order_acquire);
-  if (!s || e->wiped || tti_sender_is_ours(s))
-    return s;
-  /* If another thread was first, s becomes NULL or its new one. */
-  return atomic_compare_exchange_strong_explicit(&e->shared->sender, &s, NULL,
-                                                 memory_order_acquire,
-                                                 memory_order_acquire)
-             ? NULL
-             : s;
+static void *open_sender(const void *config, tti_queue *queue) {
+  return tti_sender_new(config, queue);
 }
 
-static tti_sender *make_sender(http_emitter *e) {
-  tti_sender *fresh = tti_sender_new(&e->config);
-  tti_sender *winner = NULL;
-  if (!fresh || atomic_compare_exchange_strong_explicit(
-                    &e->shared->sender, &winner, fresh, memory_order_acq_rel,
-                    memory_order_acquire))
-    return fresh;
-  tti_sender_free(fresh, 0);
-  return winner;
+static void run_sender(void *worker) {
+  tti_sender_run(worker);
 }
 
-static void http_emit(void *self, const tt_event *event,
-                      const tt_field *fields) {
-  http_emitter *e = self;
-  tti_sender *s = sender_of(e);
-  if (!s)
-    s = make_sender(e);
-  if (!s) {
-    atomic_fetch_add_explicit(&e->shared->lost, 1, memory_order_relaxed);
-    return;
-  }
-  tti_queue_push(tti_sender_queue(s), event, fields);
-  tti_sender_start(s);
+static void cancel_sender(void *worker) {
+  tti_sender_cancel(worker);
 }
 
-static tt_error http_flush(void *self, int timeout_ms) {
-  tti_sender *s = sender_of(self);
-  return s ? tti_sender_flush(s, timeout_ms) : TT_OK;
+static void close_sender(void *worker, uint64_t left) {
+  tti_sender_free(worker, left);
 }
 
-static void http_stats(void *self, tt_emitter_stats *out_stats) {
-  http_emitter *e = self;
-  tti_sender *s = sender_of(e);
-  *out_stats = (tt_emitter_stats){0};
-  if (s)
-    tti_queue_stats(tti_sender_queue(s), out_stats);
-  uint64_t lost = atomic_load_explicit(&e->shared->lost, memory_order_relaxed);
-  out_stats->emitted += lost;
-  out_stats->dropped[TT_DROP_NO_MEMORY] += lost;
-}
-
-static void http_free(void *self, int timeout_ms) {
-  http_emitter *e = self;
-  if (!e)
-    return;
-  tti_sender *s = e->shared ? sender_of(e) : NULL;
-  if (s)
-    tti_sender_free(s, timeout_ms);
-  tti_fork_memory_free(e->shared, sizeof(*e->shared));
-  free(e->config.authorization);
-  free(e->config.shown_url);
-  free(e->config.batch_url);
-  free(e->config.url);
-  free(e);
+static void free_config(void *context) {
+  tti_sender_config *config = context;
+  free(config->authorization);
+  free(config->shown_url);
+  free(config->batch_url);
+  free(config->url);
+  free(config);
 }
 
 static bool is_blank(const char *text) {
@@ -118,8 +53,6 @@ static bool are_valid(const tt_emitter_options *o) {
 
 static tt_error configure(tti_sender_config *config,
                           const tt_emitter_options *o) {
-  config->queue_events = o->queue_events ? o->queue_events : QUEUE_EVENTS;
-  config->queue_bytes = o->queue_bytes ? o->queue_bytes : QUEUE_BYTES;
   config->request_timeout_ms =
       o->request_timeout_ms ? o->request_timeout_ms : REQUEST_TIMEOUT_MS;
   config->max_attempts = o->max_attempts ? o->max_attempts : MAX_ATTEMPTS;
@@ -143,40 +76,31 @@ static tt_error configure(tti_sender_config *config,
 
 tt_error tt_emitter_new(const tt_emitter_options *options,
                         tt_emitter **out_emitter) {
+  static const tti_queued_ops ops = {.open = open_sender,
+                                     .run = run_sender,
+                                     .cancel = cancel_sender,
+                                     .close = close_sender,
+                                     .free_config = free_config};
   if (!options || !out_emitter)
     return TT_EINVAL;
   if (is_blank(options->url))
     return tt_emitter_noop_new(out_emitter);
   if (!are_valid(options))
     return TT_EINVAL;
-  tt_error error = TT_ENOMEM;
-  http_emitter *e = calloc(1, sizeof(*e));
-  if (!e)
-    return error;
-  e->shared = tti_fork_memory_new(sizeof(*e->shared), &e->wiped);
-  if (!e->shared)
-    goto out;
-  error = configure(&e->config, options);
+  tti_sender_config *config = calloc(1, sizeof(*config));
+  if (!config)
+    return TT_ENOMEM;
+  tt_error error = configure(config, options);
+  if (!error)
+    error = tti_queued_new(
+        &ops, config,
+        &(tti_queued_options){.source = options->source,
+                              .agent_id = options->agent_id,
+                              .queue_events = options->queue_events,
+                              .queue_bytes = options->queue_bytes,
+                              .free_timeout_ms = options->free_timeout_ms},
+        out_emitter);
   if (error)
-    goto out;
-  error = TT_ENOMEM;
-  if (!make_sender(e)) /* all but its thread, to spare the first emit */
-    goto out;
-  tt_emitter_ops ops = {.version = 1,
-                        .emit = http_emit,
-                        .flush = http_flush,
-                        .stats = http_stats,
-                        .free = http_free,
-                        .free_timeout_ms = options->free_timeout_ms};
-  tt_emitter *emitter;
-  error = tt_emitter_from_ops(&ops, e, options->source, &emitter);
-  if (error)
-    goto out;
-  tt_emitter_set_agent_id(emitter, options->agent_id);
-  *out_emitter = emitter;
-  return TT_OK;
-
-out:
-  http_free(e, 0);
+    free_config(config);
   return error;
 }

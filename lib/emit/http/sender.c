@@ -5,39 +5,27 @@
 #include "lib/base/time.h"
 #include "lib/emit/http/post.h"
 #include "lib/emit/http/verdict.h"
+#include "lib/emit/retry.h"
 #include "lib/http/client.h"
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define BATCH_EVENTS    1000
-#define BATCH_BYTES     ((size_t)1024 * 1024)
-#define GZIP_FROM_BYTES 1024
-#define FIRST_DELAY_MS  100
-#define LAST_DELAY_MS   30000
-#define RETRY_AFTER_S   60
-/* A flush cuts a delay short, but not below this. */
-#define LEAST_DELAY_MS   100
+#define BATCH_EVENTS     1000
+#define BATCH_BYTES      ((size_t)1024 * 1024)
+#define GZIP_FROM_BYTES  1024
+#define RETRY_AFTER_S    60
 #define LEARNED_FOR_US   ((int64_t)5 * 60 * 1000000)
-#define LOG_EVERY_US     ((int64_t)10 * 1000000)
 #define USER_AGENT       "telltale/" TELLTALE_VERSION
 #define HEADERS_MAX      6
 #define DROPS_TEXT_BYTES 256
 
 /* Each has its own share of lines: trouble that passes must not hide a loss. */
 enum { LOG_TROUBLE, LOG_LOSS, LOG_KINDS };
-enum { THREAD_NONE, THREAD_STARTING, THREAD_RUNNING };
 
 struct tti_sender {
   const tti_sender_config *config;
   tti_queue *queue;
   tti_http_client *client;
-  pid_t pid;
-  atomic_int thread_state;
-  pthread_t thread;
 
   /* From here on the thread's own. */
   tti_post post;
@@ -54,30 +42,13 @@ struct tti_sender {
   bool gzip_accepted;
   bool gzip_refused;
   unsigned failures; /* in a row, over all posts: the delay grows with them */
-  struct {
-    int64_t at_us;
-    uint64_t held_back;
-  } logged[LOG_KINDS];
+  tti_complaint complaints[LOG_KINDS];
 };
-
-/* -- Log lines: at most one of a kind every ten seconds. -- */
 
 static void complain(tti_sender *s, int kind, const char *what,
                      const char *detail) {
-  int64_t now = tti_monotonic_us(&tti_clock_system);
-  int64_t at = s->logged[kind].at_us;
-  if (at && now - at < LOG_EVERY_US) {
-    s->logged[kind].held_back++;
-    return;
-  }
-  char more[64] = "";
-  if (s->logged[kind].held_back)
-    snprintf(more, sizeof(more), " (%llu more like it)",
-             (unsigned long long)s->logged[kind].held_back);
-  tti_log(&s->config->log, TT_LEVEL_WARN, "emitter to %s: %s: %s%s",
-          s->config->shown_url, what, detail, more);
-  s->logged[kind].at_us = now;
-  s->logged[kind].held_back = 0;
+  tti_complain(&s->complaints[kind], &s->config->log, s->config->shown_url,
+               what, detail);
 }
 
 /* The answer's status and the beginning of its body, in one line. */
@@ -179,34 +150,16 @@ static int64_t asked_ms(const tti_sender *s) {
   return asked_s > 0 ? asked_s * 1000 : 0;
 }
 
-/* Capped, exponential, jittered between half and all of it. */
 static int64_t delay_ms(const tti_sender *s) {
-  unsigned doublings = s->failures > 1 ? s->failures - 1 : 0;
-  int64_t delay = doublings < 9 ? FIRST_DELAY_MS << doublings : LAST_DELAY_MS;
-  if (delay > LAST_DELAY_MS)
-    delay = LAST_DELAY_MS;
-  delay = delay / 2 + (int64_t)tti_random_below((uint64_t)delay / 2 + 1);
+  int64_t delay = tti_retry_delay_ms(s->failures);
   int64_t asked = asked_ms(s);
   return asked > delay ? asked : delay;
 }
 
-/* Waits until the next attempt is due, or less when a flush comes or waits: it
- * is to learn at once of a server that is back. One that asked for time is
- * asked again once a flush, not more. */
+/* A server that asked for time is asked again once a flush, not more. */
 static void back_off(tti_sender *s, int64_t due_us) {
-  int64_t begin = tti_monotonic_us(&tti_clock_system);
-  int64_t early = begin + LEAST_DELAY_MS * 1000;
-  bool hurry = tti_queue_is_flushing(s->queue) && asked_ms(s) == 0;
-  for (;;) {
-    int64_t until = hurry && early < due_us ? early : due_us;
-    int64_t left_us = until - tti_monotonic_us(&tti_clock_system);
-    if (left_us <= 0)
-      return;
-    tti_pause how = tti_queue_pause(s->queue, (left_us + 999) / 1000);
-    if (how == TTI_PAUSE_STOPPED)
-      return;
-    hurry = hurry || how == TTI_PAUSE_NUDGED;
-  }
+  tti_retry_wait(s->queue, due_us,
+                 tti_queue_is_flushing(s->queue) && asked_ms(s) == 0);
 }
 
 static void shrink(tti_sender *s, tti_verdict verdict) {
@@ -231,7 +184,7 @@ static bool settle(tti_sender *s, bool single) {
       tti_buf_clear(&s->post.gzip);
     tt_error error = post(s, single);
     if (error == TT_ECANCELLED) {
-      while (tti_queue_pause(s->queue, LAST_DELAY_MS) != TTI_PAUSE_STOPPED)
+      while (tti_queue_pause(s->queue, TTI_RETRY_LAST_MS) != TTI_PAUSE_STOPPED)
         ;
       return false;
     }
@@ -306,104 +259,48 @@ static void send_some(tti_sender *s, tti_slice *taken) {
   }
 }
 
-static void *run(void *context) {
-  tti_sender *s = context;
-  while (tti_queue_wait(s->queue)) {
-    tti_slice taken = tti_queue_take(s->queue);
-    while (taken.len && !tti_queue_stopped(s->queue))
-      send_some(s, &taken);
-    tti_post_trim(&s->post);
+void tti_sender_run(tti_sender *sender) {
+  while (tti_queue_wait(sender->queue)) {
+    tti_slice taken = tti_queue_take(sender->queue);
+    while (taken.len && !tti_queue_stopped(sender->queue))
+      send_some(sender, &taken);
+    tti_post_trim(&sender->post);
   }
   /* Here, where signals are blocked: the end of a TLS session may be written to
    * a connection that is gone, and a SIGPIPE would end the host. */
-  tti_http_client_free(s->client);
-  s->client = NULL;
-  return NULL;
+  tti_http_client_free(sender->client);
+  sender->client = NULL;
 }
 
 /* -- Life. -- */
 
-tti_sender *tti_sender_new(const tti_sender_config *config) {
+tti_sender *tti_sender_new(const tti_sender_config *config, tti_queue *queue) {
   tti_sender *s = calloc(1, sizeof(*s));
   if (!s)
     return NULL;
+  if (tti_http_client_new(USER_AGENT, &s->client)) {
+    free(s);
+    return NULL;
+  }
   s->config = config;
-  s->pid = getpid();
+  s->queue = queue;
   s->max_events = BATCH_EVENTS;
   s->max_bytes = BATCH_BYTES;
   tti_uuid4(s->producer);
   tti_post_init(&s->post);
   tti_http_answer_init(&s->answer);
-  s->queue = tti_queue_new(config->queue_events, config->queue_bytes);
-  if (!s->queue || tti_http_client_new(USER_AGENT, &s->client)) {
-    tti_sender_free(s, 0);
-    return NULL;
-  }
   return s;
 }
 
-bool tti_sender_is_ours(const tti_sender *sender) {
-  return sender->pid == getpid();
+void tti_sender_cancel(tti_sender *sender) {
+  tti_http_cancel(sender->client);
 }
 
-tti_queue *tti_sender_queue(tti_sender *sender) {
-  return sender->queue;
-}
-
-/* The host's signals are for the host's threads: ours blocks them all. */
-static bool start_thread(tti_sender *s) {
-  sigset_t all, before;
-  sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before))
-    return false;
-  bool ok = pthread_create(&s->thread, NULL, run, s) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (ok)
-    pthread_setname_np(s->thread, "telltale-emit");
-  return ok;
-}
-
-bool tti_sender_start(tti_sender *sender) {
-  /* Relaxed: the new thread is ordered by its creation; others only need to
-   * know that it is not for them to create it. */
-  int state = atomic_load_explicit(&sender->thread_state, memory_order_relaxed);
-  if (state != THREAD_NONE)
-    return true;
-  if (!atomic_compare_exchange_strong_explicit(
-          &sender->thread_state, &state, THREAD_STARTING, memory_order_relaxed,
-          memory_order_relaxed))
-    return true;
-  bool ok = start_thread(sender);
-  atomic_store_explicit(&sender->thread_state,
-                        ok ? THREAD_RUNNING : THREAD_NONE,
-                        memory_order_relaxed);
-  return ok;
-}
-
-tt_error tti_sender_flush(tti_sender *sender, int timeout_ms) {
-  if (tti_queue_flush(sender->queue, 0) == TT_OK)
-    return TT_OK;
-  return tti_sender_start(sender) ? tti_queue_flush(sender->queue, timeout_ms)
-                                  : TT_ETIMEOUT;
-}
-
-void tti_sender_free(tti_sender *sender, int timeout_ms) {
-  if (sender->queue && sender->client) {
-    tti_sender_flush(sender, timeout_ms < 0 ? 0 : timeout_ms);
-    bool running = atomic_load_explicit(&sender->thread_state,
-                                        memory_order_relaxed) == THREAD_RUNNING;
-    /* In this order: once it is stopped, the thread frees its client. */
-    tti_http_cancel(sender->client);
-    tti_queue_stop(sender->queue);
-    if (running)
-      pthread_join(sender->thread, NULL);
-    uint64_t left = tti_queue_abandon(sender->queue);
-    if (left)
-      tti_log(&sender->config->log, TT_LEVEL_WARN,
-              "emitter to %s: %llu events dropped at shutdown",
-              sender->config->shown_url, (unsigned long long)left);
-  }
-  tti_queue_free(sender->queue);
+void tti_sender_free(tti_sender *sender, uint64_t left) {
+  if (left)
+    tti_log(&sender->config->log, TT_LEVEL_WARN,
+            "emitter to %s: %llu events dropped at shutdown",
+            sender->config->shown_url, (unsigned long long)left);
   tti_http_client_free(sender->client);
   tti_http_answer_fini(&sender->answer);
   tti_post_fini(&sender->post);
