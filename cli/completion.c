@@ -158,10 +158,10 @@ static void zsh_text(tti_buf *out, const char *text) {
 static void zsh_option(tti_buf *out, const shown *o) {
   const char *value = o->argument ? "=" : "";
   if (o->letter)
-    tti_buf_printf(out, "        '(-%c %s)'{-%c%s,%s%s}'[", o->letter, o->name,
-                   o->letter, o->argument ? "+" : "", o->name, value);
+    tti_buf_printf(out, " \\\n        '(-%c %s)'{-%c%s,%s%s}'[", o->letter,
+                   o->name, o->letter, o->argument ? "+" : "", o->name, value);
   else
-    tti_buf_printf(out, "        '*%s%s[", o->name, value);
+    tti_buf_printf(out, " \\\n        '*%s%s[", o->name, value);
   zsh_text(out, o->help);
   tti_buf_append_char(out, ']');
   if (o->argument) {
@@ -173,7 +173,7 @@ static void zsh_option(tti_buf *out, const shown *o) {
     else if (o->words[0])
       tti_buf_printf(out, "(%s)", o->words);
   }
-  tti_buf_append_text(out, "' \\\n");
+  tti_buf_append_char(out, '\'');
 }
 
 static void write_zsh(tti_buf *out) {
@@ -198,13 +198,15 @@ static void write_zsh(tti_buf *out) {
                            "  ((CURRENT--))\n"
                            "  case $words[1] in\n");
   for (const cli_command *c = cli_commands; c->name; c++) {
-    tti_buf_printf(out, "    %s)\n      _arguments -s \\\n", c->name);
+    tti_buf_printf(out, "    %s)\n      _arguments", c->name);
     show_options(out, c, zsh_option);
     if (c->words)
-      tti_buf_printf(out, "        '1: :(%s)'\n", c->words);
-    else
-      tti_buf_append_text(out, "        '*: :'\n");
-    tti_buf_append_text(out, "      ;;\n");
+      tti_buf_printf(out, " \\\n        '1: :(%s)'", c->words);
+    else if (c->usage && c->usage->arguments[0])
+      /* Options may follow. An empty action would show a message instead of
+       * completing them. */
+      tti_buf_append_text(out, " \\\n        '*: :{:}'");
+    tti_buf_append_text(out, "\n      ;;\n");
   }
   tti_buf_append_text(out, "  esac\n"
                            "}\n"
