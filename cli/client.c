@@ -142,6 +142,9 @@ void client_call(client *c, const client_request *request,
     ok = add_header(&headers, "Content-Type", request->content_type);
   if (ok && request->idempotency_key)
     ok = add_header(&headers, "Idempotency-Key", request->idempotency_key);
+  /* The answer to a refused body comes at once: no need to ask first. */
+  if (ok && request->body.len)
+    ok = add_header(&headers, "Expect", "");
   if (!ok) {
     snprintf(answer->error, sizeof(answer->error), "out of memory");
     goto out;
@@ -157,8 +160,6 @@ void client_call(client *c, const client_request *request,
                      request->body.ptr ? request->body.ptr : "");
     curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)request->body.len);
-    /* The answer to a refused body comes at once: no need to ask first. */
-    ok = add_header(&headers, "Expect", "");
   }
   curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
   CURLcode code = curl_easy_perform(c->curl);

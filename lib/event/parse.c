@@ -169,7 +169,7 @@ static tt_error read_ts(parser *p, const tti_json_value *values,
 static tt_error read_pair(parser *p, tti_json_scan *scan,
                           const tti_json_value *key) {
   tti_json_value value;
-  tti_slice key_text, value_text;
+  tti_slice key_text = {0}, value_text = {0};
   if (!tti_json_scan_value(scan, &value))
     return refuse_syntax(p, scan);
   if (value.type != TTI_JSON_STRING)

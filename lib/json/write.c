@@ -84,7 +84,7 @@ static void write_plain(tti_buf *out, tti_slice text) {
   if (!at)
     return;
   *at++ = '"';
-  if (text.len)
+  if (text.ptr)
     memcpy(at, text.ptr, text.len);
   at[text.len] = '"';
   out->len += text.len + 2;

@@ -602,7 +602,8 @@ static void read_peer(http_connection *c, int fd) {
   } else {
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
     inet_ntop(AF_INET6, &in6->sin6_addr, c->peer, sizeof(c->peer));
-    c->loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    c->loopback = memcmp(&in6->sin6_addr, &in6addr_loopback,
+                         sizeof(in6addr_loopback)) == 0;
   }
 }
 

@@ -195,7 +195,8 @@ bool http_dispatch_data(http_connection *c, tti_slice data) {
     }
     http_connection_weigh(c, r);
   }
-  memcpy(r->body + r->body_len, data.ptr, data.len);
+  if (r->body) /* none yet, and nothing to add */
+    memcpy(r->body + r->body_len, data.ptr, data.len);
   r->body_len = need;
   return true;
 refused:

@@ -79,7 +79,7 @@ bool http_request_body_room(http_request *r, size_t cap) {
   char *body = r->body_owned ? realloc(r->body, cap) : malloc(cap);
   if (!body)
     return false;
-  if (!r->body_owned && r->body_len)
+  if (!r->body_owned && r->body)
     memcpy(body, r->body, r->body_len);
   r->body = body;
   r->body_cap = cap;

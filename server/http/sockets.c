@@ -71,7 +71,7 @@ static int bind_one(const address *a, bool shared) {
 }
 
 static uint16_t bound_port(int fd) {
-  address a;
+  address a = {0};
   socklen_t len = sizeof(a);
   if (getsockname(fd, &a.any, &len) != 0)
     return 0;

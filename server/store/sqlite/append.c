@@ -92,7 +92,7 @@ static int make_table(sqlite_store *s, uint64_t seq) {
   /* Every table but the first starts at a multiple, whatever was skipped. */
   table.to_seq = (seq / rows + 1) * rows - 1;
   table.summarised_to = seq - 1;
-  if (w->table_count)
+  if (w->tables && w->table_count)
     table.id = w->tables[w->table_count - 1].id + 1;
   char sql[160];
   snprintf(sql, sizeof sql,
