@@ -29,6 +29,13 @@ static void export_free(chain *c) {
   free(e);
 }
 
+static bool has_needle(void *context, uint64_t seq, int64_t received_us,
+                       const tti_record *record) {
+  (void)seq;
+  (void)received_us;
+  return needle_in_record(context, record);
+}
+
 static void next_read(export *e, uint64_t from) {
   store_read *read = &e->read;
   tti_buf_clear(&read->rows);
@@ -164,6 +171,10 @@ void export_start(chains *set, http_request *request, const export_ask *ask) {
   e->read.until_us = ask->page.until_us;
   e->read.kinds = ask->kinds;
   e->read.filter = ask->filter;
+  if (ask->needle.len > 0) {
+    e->read.accept = has_needle;
+    e->read.accept_context = &e->ask.needle;
+  }
   e->chain = (chain){.read = &e->read, .step = go_on, .free_fn = export_free};
   if (!chain_begin(&e->chain, set, request, true)) {
     chain_reply_failed(request, TT_EFULL);

@@ -3,6 +3,7 @@
 
 #include "lib/event/view.h"
 #include "server/history/chain.h"
+#include "server/history/needle.h"
 #include "server/history/page.h"
 
 /* Every matching event as one long answer, a read at a time and each only when
@@ -15,6 +16,7 @@ typedef struct export_ask {
   tti_filter *filter; /* owned */
   unsigned kinds;
   tti_view view;
+  needle needle;
   bool csv; /* else one JSON text a line */
 } export_ask;
 

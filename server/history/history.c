@@ -11,6 +11,8 @@
 /* A search for something rare gives up after this long and answers with what
  * it has and a cursor to go on from. */
 #define SEARCH_US 2000000
+/* The same for one that looks through every event's text. */
+#define TEXT_SEARCH_US 1000000
 
 struct history {
   chains chains;
@@ -67,11 +69,11 @@ static void go_on(chain *c) {
 
 /* Takes the filter over. */
 static void start(history *h, http_request *request, tti_filter *filter,
-                  unsigned kinds, tti_view view, const page *from,
-                  const page *bounds, bool recent) {
+                  unsigned kinds, const needle *looked_for, tti_view view,
+                  const page *from, const page *bounds, bool recent) {
   asking *a = calloc(1, sizeof(*a));
-  if (!a ||
-      search_init(&a->search, filter, kinds, view, from, bounds) != TT_OK) {
+  if (!a || search_init(&a->search, filter, kinds, looked_for, view, from,
+                        bounds) != TT_OK) {
     if (!a)
       tti_filter_free(filter);
     free(a);
@@ -83,7 +85,8 @@ static void start(history *h, http_request *request, tti_filter *filter,
   a->chain.free_fn = asking_free;
   a->request = request;
   a->recent = recent;
-  a->stop_us = server_monotonic_us() + SEARCH_US;
+  a->stop_us = server_monotonic_us() +
+               (looked_for && looked_for->len > 0 ? TEXT_SEARCH_US : SEARCH_US);
   chain_begin(&a->chain, &h->chains, request, false);
   chain_submit(&a->chain);
 }
@@ -131,6 +134,12 @@ static bool read_page(http_request *request, bool all, page *out_page) {
 static void answer_all(history *h, http_request *request, bool csv) {
   export_ask ask = {.csv = csv};
   store_status status;
+  if (http_request_is_1_0(request)) {
+    http_reply_error(request, 505, "http_version",
+                     "an export needs HTTP/1.1: with HTTP/1.0 a client cannot "
+                     "see whether the answer is whole");
+    return;
+  }
   if (query_slice(request, "cursor").len > 0) {
     http_reply_error(request, 400, "invalid_cursor",
                      "an export has no pages: to go on, give after=<the last "
@@ -139,6 +148,7 @@ static void answer_all(history *h, http_request *request, bool csv) {
   }
   if (!read_page(request, true, &ask.page) ||
       !query_view(request, TTI_VIEW_RELAY, &ask.view) ||
+      !query_needle(request, &ask.needle) ||
       !query_filter(request, SHOWN_KINDS, &ask.filter, &ask.kinds))
     return;
   store_status_get(h->chains.store, &status);
@@ -162,9 +172,12 @@ void history_list(history *h, http_request *request) {
   tti_filter *filter;
   unsigned kinds;
   tti_view view;
+  needle looked_for;
   if (!query_view(request, TTI_VIEW_RELAY, &view) ||
+      !query_needle(request, &looked_for) ||
       !query_filter(request, SHOWN_KINDS, &filter, &kinds))
     return;
+  bounds.text_hash = needle_hash(&looked_for);
   page from = bounds;
   tti_slice cursor = query_slice(request, "cursor");
   if (cursor.len > 0 && !page_go_on(&from, filter, kinds, cursor)) {
@@ -177,7 +190,7 @@ void history_list(history *h, http_request *request) {
   uint64_t head = reply_head(h, request);
   if (from.before_seq == 0 || from.before_seq > head + 1)
     from.before_seq = head + 1;
-  start(h, request, filter, kinds, view, &from, &bounds, false);
+  start(h, request, filter, kinds, &looked_for, view, &from, &bounds, false);
 }
 
 void history_recent(history *h, http_request *request) {
@@ -189,7 +202,7 @@ void history_recent(history *h, http_request *request) {
     return;
   page from = {.limit = page_recent(query_slice(request, "n"))};
   from.before_seq = reply_head(h, request) + 1;
-  start(h, request, filter, kinds, view, &from, &from, true);
+  start(h, request, filter, kinds, NULL, view, &from, &from, true);
 }
 
 tt_error history_new(store *s, history **out_history) {

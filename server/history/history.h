@@ -13,7 +13,7 @@ tt_error history_new(store *s, history **out_history);
 /* Between loop_stop and loop_free, before the store is closed. */
 void history_free(history *h);
 
-/* GET /events: filters, since, until, after, before, limit, cursor, view,
+/* GET /events: filters, q, since, until, after, before, limit, cursor, view,
  * include; {"items": […], "next_cursor": …}. Items ascend by seq. With `after`
  * or `since` pages go forwards; without, the first page has the newest events
  * and the cursor leads to older ones. A search that takes long answers with

@@ -60,15 +60,11 @@ bool page_parse(const page_input *input, page *out_page, const char **out_bad,
 /* Everything that decides which rows the pages go over. */
 static uint64_t page_hash(const page *p, const tti_filter *filter,
                           unsigned kinds) {
-  uint64_t parts[] = {p->after_seq,
-                      p->before_seq,
-                      (uint64_t)p->since_us,
-                      (uint64_t)p->until_us,
-                      p->forwards,
-                      kinds,
-                      0};
+  uint64_t parts[] = {
+      p->after_seq, p->before_seq, (uint64_t)p->since_us, (uint64_t)p->until_us,
+      p->forwards,  kinds,         p->text_hash,          0};
   const char *text = tti_filter_text(filter);
-  parts[6] = tti_hash64(text, strlen(text));
+  parts[7] = tti_hash64(text, strlen(text));
   return tti_hash64(parts, sizeof(parts));
 }
 

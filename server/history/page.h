@@ -11,6 +11,7 @@ typedef struct page {
   uint64_t before_seq; /* exclusive; 0: none */
   int64_t since_us;    /* of receipt, inclusive; 0: none */
   int64_t until_us;    /* exclusive; 0: none */
+  uint64_t text_hash;  /* of what is looked for; 0: none */
   size_t limit;
   /* With `after` or `since` pages go forwards; else the first page has the
    * newest and the cursor leads to older ones. */

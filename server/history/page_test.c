@@ -69,6 +69,9 @@ static void a_cursor_leads_on_and_only_in_its_own_query(void **state) {
   next.after_seq = 11;
   assert_false(page_go_on(&next, errors, 1, tti_slice_of(cursor)));
   next = p;
+  next.text_hash = 1;
+  assert_false(page_go_on(&next, errors, 1, tti_slice_of(cursor)));
+  next = p;
   next.limit = 7; /* the page's size may change on the way */
   assert_true(page_go_on(&next, errors, 1, tti_slice_of(cursor)));
   next = p;

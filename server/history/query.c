@@ -63,6 +63,17 @@ fail:
   return false;
 }
 
+bool query_needle(http_request *request, needle *out_needle) {
+  tti_slice text = {"", 0};
+  http_query_get(request, "q", &text);
+  if (needle_init(out_needle, text))
+    return true;
+  http_reply_error(request, 400, "invalid_q",
+                   "q: what to look for has %zu bytes; give at most %d",
+                   text.len, NEEDLE_MAX);
+  return false;
+}
+
 bool query_view(http_request *request, tti_view fallback, tti_view *out_view) {
   tti_slice value;
   if (!http_query_get(request, "view", &value) || value.len == 0) {

@@ -3,6 +3,7 @@
 
 #include "lib/event/filter.h"
 #include "lib/event/view.h"
+#include "server/history/needle.h"
 #include "server/http/http.h"
 
 /* What the read routes take from their query string. Each answers the request
@@ -13,6 +14,9 @@
  * filter is the caller's to free. */
 bool query_filter(http_request *request, unsigned kinds,
                   tti_filter **out_filter, unsigned *out_kinds);
+
+/* ?q=; an empty one finds everything. */
+bool query_needle(http_request *request, needle *out_needle);
 
 /* ?view=relay|envelope; `fallback` when it is not given. */
 bool query_view(http_request *request, tti_view fallback, tti_view *out_view);

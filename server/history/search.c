@@ -16,8 +16,16 @@ static void next_read(search *s, uint64_t from) {
   read->max_rows = wanted < 256 ? wanted : 256;
 }
 
+static bool has_needle(void *context, uint64_t seq, int64_t received_us,
+                       const tti_record *record) {
+  (void)seq;
+  (void)received_us;
+  return needle_in_record(context, record);
+}
+
 tt_error search_init(search *s, tti_filter *filter, unsigned kinds,
-                     tti_view view, const page *from, const page *bounds) {
+                     const needle *looked_for, tti_view view, const page *from,
+                     const page *bounds) {
   *s = (search){.page = *from,
                 .bounds = *bounds,
                 .kinds = kinds,
@@ -37,6 +45,11 @@ tt_error search_init(search *s, tti_filter *filter, unsigned kinds,
   s->read.until_us = from->until_us;
   s->read.kinds = kinds;
   s->read.filter = filter;
+  if (looked_for && looked_for->len > 0) {
+    s->needle = *looked_for;
+    s->read.accept = has_needle;
+    s->read.accept_context = &s->needle;
+  }
   next_read(s, from->forwards ? from->after_seq : from->before_seq);
   return TT_OK;
 }

@@ -2,6 +2,7 @@
 #define HISTORY_SEARCH_H
 
 #include "lib/event/view.h"
+#include "server/history/needle.h"
 #include "server/history/page.h"
 #include "server/store/store.h"
 
@@ -14,6 +15,7 @@ typedef struct search {
   unsigned kinds;
   tti_filter *filter; /* owned */
   tti_view view;
+  needle needle; /* in action or data */
 
   tti_buf items;  /* the rows as JSON, in the order they were read */
   size_t *starts; /* owned; where each begins */
@@ -26,10 +28,12 @@ typedef struct search {
 /* Bytes of rendered rows that one answer holds at most. */
 #define SEARCH_MAX_BYTES ((size_t)8 << 20)
 
-/* Takes the filter over, also on failure. `from` is where to begin, `bounds`
- * what was asked for. TT_ENOMEM. */
+/* Takes the filter over, also on failure. `looked_for` (may be NULL) is copied;
+ * `from` is where to begin, `bounds` what was asked for. The search stays where
+ * it is until search_fini. TT_ENOMEM. */
 tt_error search_init(search *s, tti_filter *filter, unsigned kinds,
-                     tti_view view, const page *from, const page *bounds);
+                     const needle *looked_for, tti_view view, const page *from,
+                     const page *bounds);
 void search_fini(search *s);
 
 /* Takes in what the read found; false: the page is done. With true s->read is

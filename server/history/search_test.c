@@ -15,6 +15,7 @@ typedef struct fixture {
 } fixture;
 
 static fixture *waiting;
+static const needle *looked_for; /* by run */
 
 static void signal_done(void) {
   pthread_mutex_lock(&waiting->lock);
@@ -59,7 +60,10 @@ static int setup(void **state) {
     tti_record record = {.level = TT_LEVEL_INFO,
                          .ts_us = 1,
                          .source = i % 100 == 7 ? TTI_SLICE("rare")
-                                                : TTI_SLICE("common")};
+                                                : TTI_SLICE("common"),
+                         .type = TTI_SLICE("plain"),
+                         .data = i % 50 == 3 ? TTI_SLICE("{\"a\":\"Needle\"}")
+                                             : TTI_SLICE("{\"a\":\"hay\"}")};
     if (tti_batch_add(&batch, &record) != TT_OK)
       return -1;
   }
@@ -100,9 +104,9 @@ static size_t run(fixture *f, const page *from, const page *bounds,
                   const char *source, bool in_time, uint64_t *out_seqs,
                   char out_cursor[64]) {
   search s;
-  assert_int_equal(
-      search_init(&s, filter_of(source), 1, TTI_VIEW_RELAY, from, bounds),
-      TT_OK);
+  assert_int_equal(search_init(&s, filter_of(source), 1, looked_for,
+                               TTI_VIEW_RELAY, from, bounds),
+                   TT_OK);
   bool again = true;
   while (again) {
     s.read.done = read_done;
@@ -224,6 +228,22 @@ static void a_search_that_is_cut_off_can_go_on(void **state) {
   assert_true(pages > 2);
 }
 
+/* In data or action, with the filters, and on from where time ran out. */
+static void a_text_is_found(void **state) {
+  fixture *f = *state;
+  needle n;
+  looked_for = &n;
+  assert_true(needle_init(&n, TTI_SLICE("nEEdle")));
+  walk(f, (page){.limit = 7}, NULL, ROWS / 50);
+  walk(f, (page){.limit = 20, .forwards = true}, NULL, ROWS / 50);
+  walk(f, (page){.limit = 7}, "rare", 0);
+  assert_true(needle_init(&n, TTI_SLICE("PLAIN")));
+  walk(f, (page){.limit = 300}, NULL, ROWS);
+  assert_true(needle_init(&n, TTI_SLICE("nowhere")));
+  walk(f, (page){.limit = 300}, NULL, 0);
+  looked_for = NULL;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -232,6 +252,7 @@ int main(void) {
       TEST(the_first_page_has_the_newest),
       TEST(bounds_of_time_hold),
       TEST(a_search_that_is_cut_off_can_go_on),
+      TEST(a_text_is_found),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

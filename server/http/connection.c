@@ -141,8 +141,7 @@ void http_connection_close(http_connection *c) {
     return;
   c->closing = true;
   http_wheel_remove(&c->deadline);
-  if (!c->cut || c->is_unix || uv_tcp_close_reset(&c->uv.tcp, on_closed) != 0)
-    uv_close(&c->uv.handle, on_closed);
+  uv_close(&c->uv.handle, on_closed);
 }
 
 void http_connection_break(http_connection *c) {

@@ -50,7 +50,6 @@ struct http_connection {
   bool settling; /* inside http_connection_settle */
   bool writing;  /* a uv_write is in flight */
   bool broken;   /* close at the next chance */
-  bool cut;      /* by a reset: to HTTP/1.0 an orderly close is an end */
   bool stopped;  /* not reading */
   bool eof;
   bool unread; /* closing would lose the answer: bytes are unread */

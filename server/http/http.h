@@ -97,6 +97,8 @@ void http_server_usage(const http_server *server, http_usage *out_usage);
 unsigned http_request_method(const http_request *request);
 const char *http_request_method_name(const http_request *request);
 bool http_request_is_head(const http_request *request);
+/* Such a client cannot tell a stream that was cut off from a whole one. */
+bool http_request_is_1_0(const http_request *request);
 tti_slice http_request_path(const http_request *request);
 tti_slice http_request_query(const http_request *request);
 const http_route *http_request_route(const http_request *request);
@@ -192,7 +194,7 @@ size_t http_stream_pending(const http_stream *stream); /* bytes */
 
 /* Ends the answer after what was written; the connection may be used again. */
 void http_stream_end(http_stream *stream);
-/* Cuts the connection off, so that the client sees that the answer is not
+/* Cuts the connection off: a client of HTTP/1.1 sees that the answer is not
  * whole. `closed` comes later. */
 void http_stream_abort(http_stream *stream);
 

@@ -112,6 +112,10 @@ const char *http_request_method_name(const http_request *request) {
   }
 }
 
+bool http_request_is_1_0(const http_request *r) {
+  return r->head.http_1_0;
+}
+
 bool http_request_is_head(const http_request *request) {
   return request->head.is_head;
 }

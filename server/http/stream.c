@@ -173,7 +173,6 @@ void http_stream_end(http_stream *s) {
 }
 
 void http_stream_abort(http_stream *s) {
-  s->request->connection->cut = !s->chunked;
   http_connection_break(s->request->connection);
 }
 
