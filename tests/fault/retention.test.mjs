@@ -37,7 +37,7 @@ for (const [what, pad, rows] of [
   test(`retention by size under ${what}`, { timeout: 120000 }, async (t) => {
     const keep = 16 * MIB;
     const server = await startServer(t, {
-      args: ["--retain-bytes", String(keep)],
+      args: ["--retain-bytes", String(keep), "--ring-entries", "1024"],
       env: rows ? { TELLTALE_TEST_TABLE_ROWS: rows } : {},
     });
     const file = path.join(server.folder, "telltale.db");
