@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -118,14 +119,18 @@ static void on_read(store_read *read) {
 }
 
 /* The caller frees read.rows. */
-static void read_once(fixture *f, waited_read *r) {
+static tt_error try_read(fixture *f, waited_read *r) {
   r->read.done = on_read;
   tti_buf_init(&r->read.rows, 8u << 20);
   sem_init(&r->answered, 0, 0);
   assert_int_equal(store_read_submit(f->store, &r->read), TT_OK);
   wait_for(&r->answered);
   sem_destroy(&r->answered);
-  assert_int_equal(r->read.error, TT_OK);
+  return r->read.error;
+}
+
+static void read_once(fixture *f, waited_read *r) {
+  assert_int_equal(try_read(f, r), TT_OK);
 }
 
 /* Reads to the end by continuation; the seqs go into out_seqs. */
@@ -1134,6 +1139,32 @@ static void a_damaged_file_is_refused_untouched(void **state) {
   assert_memory_equal(junk, after, sizeof junk);
 }
 
+static tt_error read_error(fixture *f, store_order order) {
+  waited_read r = {.read = {.order = order, .max_rows = 100}};
+  tt_error error = try_read(f, &r);
+  tti_buf_fini(&r.read.rows);
+  return error;
+}
+
+/* A damaged page can make rows look as if they had never been. */
+static void rows_that_vanished_are_an_error(void **state) {
+  fixture *f = *state;
+  if (!f->impl->persists)
+    return;
+  append(f, "a", 60);
+  assert_int_equal(read_error(f, STORE_ASCENDING), TT_OK);
+  close_store(f);
+  sqlite3 *db;
+  assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+  assert_int_equal(
+      sqlite3_exec(db, "DELETE FROM log_1 WHERE seq = 30", NULL, NULL, NULL),
+      SQLITE_OK);
+  sqlite3_close(db);
+  assert_int_equal(open_again(f), TT_OK);
+  assert_int_equal(read_error(f, STORE_ASCENDING), TT_EIO);
+  assert_int_equal(read_error(f, STORE_DESCENDING), TT_EIO);
+}
+
 static void a_cut_file_is_refused(void **state) {
   fixture *f = *state;
   if (!f->impl->persists)
@@ -1337,6 +1368,7 @@ static void close_finishes_what_was_submitted(void **state) {
   X(a_failed_checkpoint_reopens)                                               \
   X(a_second_server_is_refused)                                                \
   X(a_damaged_file_is_refused_untouched)                                       \
+  X(rows_that_vanished_are_an_error)                                           \
   X(a_cut_file_is_refused)                                                     \
   X(a_folder_is_refused)                                                       \
   X(the_file_is_private)                                                       \
