@@ -3,6 +3,7 @@
 #include "server/history/export.h"
 #include "server/history/query.h"
 #include "server/history/search.h"
+#include "server/history/summary.h"
 #include "server/io/clock.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -115,20 +116,25 @@ static tti_slice query_slice(http_request *request, const char *name) {
   (STORE_KIND_BIT(TTI_KIND_RELAY) | STORE_KIND_BIT(TTI_KIND_SESSION) |         \
    STORE_KIND_BIT(TTI_KIND_PUBLISHED))
 
-static bool read_page(http_request *request, bool all, page *out_page) {
+static bool read_bounds(http_request *request, const page_input *input,
+                        page *out_page) {
   const char *bad, *hint;
+  if (page_parse(input, out_page, &bad, &hint))
+    return true;
+  char code[32];
+  snprintf(code, sizeof(code), "invalid_%s", bad);
+  http_reply_error(request, 400, code, "%s has to be %s", bad, hint);
+  return false;
+}
+
+static bool read_page(http_request *request, bool all, page *out_page) {
   page_input input = {.after = query_slice(request, "after"),
                       .before = query_slice(request, "before"),
                       .since = query_slice(request, "since"),
                       .until = query_slice(request, "until"),
                       .limit = query_slice(request, "limit"),
                       .all = all};
-  if (page_parse(&input, out_page, &bad, &hint))
-    return true;
-  char code[32];
-  snprintf(code, sizeof(code), "invalid_%s", bad);
-  http_reply_error(request, 400, code, "%s has to be %s", bad, hint);
-  return false;
+  return read_bounds(request, &input, out_page);
 }
 
 static void answer_all(history *h, http_request *request, bool csv) {
@@ -203,6 +209,61 @@ void history_recent(history *h, http_request *request) {
   page from = {.limit = page_recent(query_slice(request, "n"))};
   from.before_seq = reply_head(h, request) + 1;
   start(h, request, filter, kinds, NULL, view, &from, &from, true);
+}
+
+#define HOUR_US         (INT64_C(3600) * 1000000)
+#define BUCKETS_DEFAULT 60
+
+/* Since, until and the filters. */
+static bool read_summary(history *h, http_request *request, summary_ask *ask) {
+  page_input input = {.since = query_slice(request, "since"),
+                      .until = query_slice(request, "until")};
+  if (!read_bounds(request, &input, &ask->page))
+    return false;
+  if (ask->by_time && ask->page.until_us == 0)
+    ask->page.until_us = server_wall_us() + 1;
+  if (ask->by_time && ask->page.since_us == 0)
+    ask->page.since_us = ask->page.until_us - HOUR_US;
+  if (ask->page.until_us && ask->page.since_us >= ask->page.until_us) {
+    http_reply_error(request, 400, "invalid_until",
+                     "until has to be after since");
+    return false;
+  }
+  if (!query_filter(request, SHOWN_KINDS, &ask->filter, &ask->kinds))
+    return false;
+  ask->page.before_seq = reply_head(h, request) + 1;
+  return true;
+}
+
+void history_histogram(history *h, http_request *request) {
+  summary_ask ask = {.by_time = true, .buckets = BUCKETS_DEFAULT};
+  tti_slice by = query_slice(request, "by");
+  tti_slice buckets = query_slice(request, "buckets");
+  unsigned long long wanted = BUCKETS_DEFAULT;
+  if (by.len > 0 && !tti_slice_eq(by, TTI_SLICE("level"))) {
+    http_reply_error(request, 400, "invalid_by", "by: the only value is level");
+    return;
+  }
+  if (buckets.len > 0 && (!tti_slice_to_u64(buckets, &wanted) || wanted < 1 ||
+                          wanted > TIMELINE_MAX)) {
+    http_reply_error(request, 400, "invalid_buckets",
+                     "buckets has to be a number from 1 to %d", TIMELINE_MAX);
+    return;
+  }
+  ask.buckets = (size_t)wanted;
+  if (read_summary(h, request, &ask))
+    summary_start(&h->chains, request, &ask);
+}
+
+void history_aggregate(history *h, http_request *request) {
+  summary_ask ask = {0};
+  if (!tally_by_parse(query_slice(request, "by"), &ask.by)) {
+    http_reply_error(request, 400, "invalid_by",
+                     "by has to be source, channel, action, level or agent_id");
+    return;
+  }
+  if (read_summary(h, request, &ask))
+    summary_start(&h->chains, request, &ask);
 }
 
 tt_error history_new(store *s, history **out_history) {

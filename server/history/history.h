@@ -27,4 +27,10 @@ void history_list(history *h, http_request *request);
  * ones was given up before n were found. */
 void history_recent(history *h, http_request *request);
 
+/* GET /events/histogram: how many by time of receipt and level. GET
+ * /events/aggregate: how many, errors and quantiles of duration_ms by a key.
+ * "complete": false when not all could be counted in time; the newest were. */
+void history_histogram(history *h, http_request *request);
+void history_aggregate(history *h, http_request *request);
+
 #endif

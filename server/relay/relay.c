@@ -21,6 +21,14 @@ static void serve_list(http_request *request, void *context) {
   history_list(((relay *)context)->options.history, request);
 }
 
+static void serve_histogram(http_request *request, void *context) {
+  history_histogram(((relay *)context)->options.history, request);
+}
+
+static void serve_aggregate(http_request *request, void *context) {
+  history_aggregate(((relay *)context)->options.history, request);
+}
+
 static void serve_recent(http_request *request, void *context) {
   history_recent(((relay *)context)->options.history, request);
 }
@@ -76,6 +84,10 @@ static void make_routes(relay *r) {
        false},
       {HTTP_GET_, "/events/recent", "events_recent", serve_recent, AUTH_READ, 0,
        false},
+      {HTTP_GET_, "/events/histogram", "events_histogram", serve_histogram,
+       AUTH_READ, 0, false},
+      {HTTP_GET_, "/events/aggregate", "events_aggregate", serve_aggregate,
+       AUTH_READ, 0, false},
       {HTTP_GET_, "/events/stats", "events_stats", relay_serve_stats, AUTH_READ,
        0, false},
       {HTTP_GET_, "/events/rate", "events_rate", relay_serve_rate, AUTH_READ, 0,

@@ -286,3 +286,107 @@ test("an export names what it does not take", async (t) => {
     assert.equal((await answer.json()).code, code);
   }
 });
+
+test("a histogram counts by time and level", async (t) => {
+  const server = await startServer(t);
+  await emit(server, 300);
+  await emit(server, 50, { level: "error" });
+  await emit(server, 5, { level: "notice" });
+  const now = await server.json("/events/histogram");
+  assert.equal(now.buckets.length, 60);
+  assert.equal(Date.parse(now.until) - Date.parse(now.since), 3600_000);
+  assert.equal(now.complete, true);
+  const last = now.buckets.at(-1);
+  assert.deepEqual(last.by, { info: 300, error: 50, other: 5 });
+  assert.equal(last.total, 355);
+  assert.ok(now.buckets.slice(0, -1).every((b) => b.total === 0));
+  const rare = await server.json(
+    "/events/histogram?buckets=1&source=rare&level=error&by=level",
+  );
+  assert.deepEqual(rare.buckets[0].by, { error: 5 });
+  const past = await server.json(
+    "/events/histogram?since=2020-01-01T00:00:00Z&until=2020-01-01T01:00:00Z&buckets=4",
+  );
+  assert.deepEqual(past.buckets[1], {
+    start: "2020-01-01T00:15:00.000000Z",
+    total: 0,
+    by: {},
+  });
+});
+
+test("an aggregate has counts, errors and quantiles by key", async (t) => {
+  const server = await startServer(t);
+  const events = range(1, 1000).map((i) => ({
+    source: i % 4 ? "often" : "seldom",
+    action: "a",
+    level: i % 10 ? "info" : "error",
+    ...(i % 4 ? { duration_ms: i } : {}),
+  }));
+  const answer = await server.post("/events/batch", events);
+  assert.equal(answer.status, 200);
+  const { items, other, complete } = await server.json(
+    "/events/aggregate?by=source",
+  );
+  assert.equal(other, null);
+  assert.equal(complete, true);
+  const [often, seldom] = items;
+  assert.deepEqual(seldom, {
+    key: "seldom",
+    count: 250,
+    errors: 50,
+    p50: null,
+    p95: null,
+    p99: null,
+  });
+  assert.equal(often.key, "often");
+  assert.equal(often.count, 750);
+  assert.equal(often.errors, 50);
+  for (const [got, want] of [
+    [often.p50, 500],
+    [often.p95, 950],
+    [often.p99, 990],
+  ])
+    assert.ok(Math.abs(got - want) <= 0.02 * want + 2, `${got} for ${want}`);
+  for (const [by, keys] of [
+    ["level", ["info", "error"]],
+    ["action", ["a"]],
+    ["channel", [""]],
+    ["agent_id", [""]],
+  ]) {
+    const { items } = await server.json(`/events/aggregate?by=${by}`);
+    assert.deepEqual(
+      items.map((item) => item.key),
+      keys,
+    );
+  }
+  const errors = await server.json(
+    "/events/aggregate?by=action&level=error&source=often",
+  );
+  assert.equal(errors.items[0].count, 50);
+  const none = await server.json(
+    "/events/aggregate?by=source&until=2001-01-01T00:00:00Z",
+  );
+  assert.deepEqual(none, { items: [], other: null, complete: true });
+});
+
+test("figures that make no sense are refused by name", async (t) => {
+  const server = await startServer(t);
+  for (const [query, code] of [
+    ["histogram?buckets=0", "invalid_buckets"],
+    ["histogram?buckets=1001", "invalid_buckets"],
+    ["histogram?by=source", "invalid_by"],
+    ["histogram?since=x", "invalid_since"],
+    ["histogram?since=2999-01-01T00:00:00Z", "invalid_until"],
+    ["aggregate", "invalid_by"],
+    ["aggregate?by=data", "invalid_by"],
+    ["aggregate?by=level&level=>=loud", "invalid_filter"],
+    [
+      "aggregate?by=level&since=2002-01-01T00:00:00Z&until=2001-01-01T00:00:00Z",
+      "invalid_until",
+    ],
+  ]) {
+    const answer = await server.fetch(`/events/${query}`);
+    assert.equal(answer.status, 400, query);
+    assert.equal((await answer.json()).code, code);
+  }
+});
