@@ -112,11 +112,22 @@ static tt_error check_bytes(const char *path, const unsigned char *header,
   return TT_OK;
 }
 
+/* SQLite would delete the log of a database that is empty or not there. */
+static tt_error check_no_wal(const char *path, tti_buf *out_error) {
+  if (!has_wal(path))
+    return TT_OK;
+  tti_buf_printf(out_error,
+                 "%s is missing and %s-wal holds events of it: put it back, "
+                 "or move the -wal file away to start empty",
+                 path, path);
+  return TT_ECORRUPT;
+}
+
 tt_error schema_check_header(const char *path, size_t newest,
                              tti_buf *out_error) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT)
-    return TT_OK;
+    return check_no_wal(path, out_error);
   if (fd < 0) {
     tti_buf_printf(out_error, "cannot read %s: %s", path, strerror(errno));
     return TT_EIO;
@@ -129,7 +140,9 @@ tt_error schema_check_header(const char *path, size_t newest,
     tti_buf_printf(out_error, "%s is not a file: name another with --store",
                    path);
     error = TT_EIO;
-  } else if (st.st_size > 0) {
+  } else if (st.st_size == 0) {
+    error = check_no_wal(path, out_error);
+  } else {
     len = pread(fd, header, sizeof header, 0);
     error =
         check_bytes(path, header, len, (uint64_t)st.st_size, newest, out_error);

@@ -171,6 +171,19 @@ static void no_file_and_an_empty_one_are_fine(void **state) {
   assert_int_equal(schema_check_header(f->path, 1, &f->error), TT_OK);
 }
 
+static void a_log_without_its_database_is_kept(void **state) {
+  fixture *f = *state;
+  char wal[80];
+  snprintf(wal, sizeof wal, "%s-wal", f->path);
+  FILE *file = fopen(wal, "w");
+  fputs("events", file);
+  fclose(file);
+  assert_int_equal(schema_check_header(f->path, 1, &f->error), TT_ECORRUPT);
+  fclose(fopen(f->path, "a"));
+  assert_int_equal(schema_check_header(f->path, 1, &f->error), TT_ECORRUPT);
+  assert_true(says(f, wal));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -182,6 +195,7 @@ int main(void) {
       TEST(a_strangers_database_is_refused),
       TEST(a_strangers_open_database_is_refused),
       TEST(a_first_start_cut_short_goes_on),
+      TEST(a_log_without_its_database_is_kept),
       TEST(no_file_and_an_empty_one_are_fine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
