@@ -587,7 +587,7 @@ void http_connection_expired(http_wheel_item *item) {
 /* ---- Opening ---- */
 
 static void read_peer(http_connection *c, int fd) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t len = sizeof(address);
   if (c->is_unix || getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
     strcpy(c->peer, c->is_unix ? "unix" : "unknown");
