@@ -69,7 +69,8 @@ void csv_row(tti_buf *out, uint64_t seq, const tti_record *r,
   if (r->has_duration)
     tti_buf_append_i64(out, r->duration_ms);
   tti_buf_clear(scratch);
-  tti_json_write_one_line(scratch, r->data);
+  if (r->data.len > 0)
+    tti_json_write_one_line(scratch, r->data);
   put_scratch(out, scratch);
   tti_buf_clear(scratch);
   write_metadata(scratch, r->metadata);

@@ -143,7 +143,8 @@ static void go_on(chain *c) {
     give_up(e, error);
     return;
   }
-  http_stream_write_copy(e->stream, e->text.data, e->text.len);
+  if (e->text.len > 0)
+    http_stream_write_copy(e->stream, e->text.data, e->text.len);
   tti_buf_clear(&e->text);
   e->over = !e->read.more || e->left == 0;
   if (e->over)
