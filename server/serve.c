@@ -14,6 +14,9 @@
 #endif
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -87,6 +90,15 @@ static void start_log(const config *c) {
   }
   if (c->config_path)
     server_log(TT_LEVEL_INFO, "config", "read %s", c->config_path);
+}
+
+/* Bodies and pages of history come in sizes of megabytes; with the threshold
+ * that glibc adapts they would end up in its heap, which does not shrink again.
+ */
+static void return_large_blocks(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
 }
 
 /* As many open files as we may have: a connection is one. */
@@ -554,6 +566,7 @@ int serve_main(int argc, char **argv) {
   }
   start_log(&s->config);
   raise_file_limit();
+  return_large_blocks();
   hold_signals(&signals);
   tt_error result = bring_up(s, &error);
   if (result == TT_OK)

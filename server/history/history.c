@@ -27,6 +27,7 @@ typedef struct asking {
   http_request *request;
   bool recent;
   int64_t stop_us; /* monotonic */
+  size_t held;     /* of the budget, for rows and items */
 } asking;
 
 static void asking_free(chain *c) {
@@ -47,6 +48,7 @@ static void answer(asking *a) {
   }
   size_t len;
   char *bytes = tti_buf_take(&body, &len);
+  http_request_unhold(a->request, a->held);
   if (bytes)
     http_reply_take(a->request, 200, "application/json", bytes, len);
   else
@@ -54,11 +56,30 @@ static void answer(asking *a) {
   chain_end(&a->chain);
 }
 
+/* What is gathered counts like a body: many that ask for much at once must not
+ * take more than the budget. */
+static bool hold(asking *a) {
+  enum { FREE = 64 << 10 };
+  size_t has = a->search.items.cap + a->search.read.rows.cap;
+  if (has <= FREE || has <= a->held)
+    return true;
+  if (!http_request_hold(a->request, has - a->held))
+    return false;
+  a->held = has;
+  return true;
+}
+
 static void go_on(chain *c) {
   asking *a = (asking *)c;
   bool again = a->search.read.error == TT_OK &&
                search_take(&a->search, server_monotonic_us() < a->stop_us);
-  if (again) {
+  if (!hold(a)) {
+    http_reply_header(a->request, "Retry-After", "1");
+    http_reply_error(a->request, 503, "overloaded",
+                     "the memory for answers is used up; ask for less at once "
+                     "or try again in a second");
+    chain_end(c);
+  } else if (again) {
     chain_submit(c);
   } else if (a->search.read.error == TT_OK) {
     answer(a);

@@ -135,6 +135,11 @@ bool http_query_next(http_request *request, tti_slice *rest,
 bool http_query_get(http_request *request, const char *name,
                     tti_slice *out_value);
 
+/* Counts memory that a handler holds for the request against the budget; false:
+ * there is no room. Given back by http_request_unhold, or with the request. */
+bool http_request_hold(http_request *request, size_t bytes);
+void http_request_unhold(http_request *request, size_t bytes);
+
 /* ---- The answer ---- */
 
 /* Adds a header to the answer to come; copied. CR and LF are refused. */

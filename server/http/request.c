@@ -30,6 +30,15 @@ bool http_request_charge(http_request *request, size_t bytes) {
   return true;
 }
 
+bool http_request_hold(http_request *request, size_t bytes) {
+  return http_request_charge(request, bytes);
+}
+
+void http_request_unhold(http_request *request, size_t bytes) {
+  http_budget_give(&request->worker->share, bytes);
+  request->charged -= bytes;
+}
+
 http_request *http_request_new(http_connection *connection, const char *head,
                                size_t head_len, const char **out_bytes) {
   http_worker *worker = connection->worker;

@@ -90,6 +90,27 @@ test("channels are sorted, each once", async (t) => {
   assert.deepEqual(await server.json("/events/channels"), ["a", "b"]);
 });
 
+test("a page has to fit into the budget, and gives it back", async (t) => {
+  const server = await startServer(t, { args: ["--budget", "2MiB"] });
+  const data = { text: "x".repeat(200000) };
+  for (let i = 0; i < 15; i++) {
+    const answer = await server.post("/events", { source: "s", data });
+    assert.equal(answer.status, 200);
+  }
+  for (const route of ["/events/recent?n=10000", "/events?limit=1000"]) {
+    const refused = await server.fetch(route);
+    assert.equal(refused.status, 503);
+    assert.ok(Number(refused.headers.get("retry-after")) > 0);
+    const { code, message } = await refused.json();
+    assert.equal(code, "overloaded");
+    assert.match(message, /ask for less at once/);
+  }
+  const fewer = await server.json("/events/recent?n=2");
+  assert.equal(fewer.length, 2);
+  const { http } = await server.json("/api/v1/status");
+  assert.ok(http.body_bytes < 65536, `${http.body_bytes}`);
+});
+
 test("history comes in pages", async (t) => {
   const server = await startServer(t);
   await server.post(
