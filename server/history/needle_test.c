@@ -12,6 +12,8 @@ static void ascii_letters_match_without_case(void **state) {
   (void)state;
   assert_true(found("Time", "connect TIMEOUT"));
   assert_true(found("x", "aaaX"));
+  assert_true(found("az", "-AZ-"));
+  assert_true(found("AZ", "-az-"));
   assert_true(found("abc", "ABABABC"));
   assert_true(found("aab", "aaaab"));
   assert_true(found("abc", "abc"));
