@@ -95,9 +95,13 @@ int cli_status(int argc, char **argv) {
      * its store cannot write. */
     client_call(c, &(client_request){.path = "/readyz"}, &answer);
     if (answer.status == 503) {
+      json_t *body = json_loadb(answer.body.data ? answer.body.data : "",
+                                answer.body.len, 0, NULL);
+      const char *reason = json_string_value(json_object_get(body, "reason"));
       fputs("telltale status: not ready: ", stderr);
-      cli_text_print(stderr, tti_slice_trim(tti_buf_slice(&answer.body)));
+      cli_text_print(stderr, tti_slice_of(reason ? reason : "no reason given"));
       fputc('\n', stderr);
+      json_decref(body);
     }
     status = answer.status == 200 ? CLI_OK : CLI_FAILED;
   }

@@ -196,7 +196,7 @@ export async function startServer(t, options = {}) {
   return server;
 }
 
-function sanitizerOptions() {
+export function sanitizerOptions() {
   return {
     ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? "detect_leaks=1",
     TSAN_OPTIONS: process.env.TSAN_OPTIONS ?? "halt_on_error=0",
