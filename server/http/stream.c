@@ -63,7 +63,7 @@ static void push(http_stream *s, http_chunk *chunk, const char *text,
                  size_t len) {
   item *i = &s->items[s->first + s->count++];
   *i = (item){.chunk = chunk, .to = (uint32_t)len};
-  if (!chunk && len)
+  if (text)
     memcpy(i->text, text, len);
   s->unsent += len;
 }
