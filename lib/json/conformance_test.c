@@ -349,7 +349,7 @@ static void accepts(void **state) {
   for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++) {
     char *copy = exact_copy(accepted[i]);
     tti_slice text = {copy, accepted[i].len};
-    tti_json_value value;
+    tti_json_value value = {0};
     tti_json_error error;
     tt_error result = tti_json_check(text, &value, &error);
     if (result != TT_OK)
