@@ -136,7 +136,7 @@ static memory *look_up(auth *a, http_request *request, tti_slice value) {
     m->scopes = entry.scopes;
   }
   m->len = value.len;
-  if (value.len)
+  if (value.ptr)
     memcpy(m->value, value.ptr, value.len);
   http_connection_set_data(request, m, forget);
   return m;
