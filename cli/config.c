@@ -18,7 +18,8 @@ static int help(void) {
       "Exit\n"
       "status 2, and what is wrong, for one that serve would refuse. It does "
       "not\n"
-      "open the store or a port.\n\noptions (defaults in parentheses):\n");
+      "open the store or a port.\n\noptions (defaults in parentheses; * is "
+      "re-read on SIGHUP):\n");
   tti_buf_printf(&text, "  %-24s %s\n", "--config FILE",
                  "a YAML file with these options");
   config_help(&text);

@@ -1,13 +1,9 @@
 #include "server/serve.h"
 
-#include "server/bus/bus.h"
-#include "server/config/config.h"
-#include "server/feed/feed.h"
-#include "server/history/history.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include "server/notify.h"
-#include "server/relay/relay.h"
+#include "server/reload.h"
 
 #ifdef TELLTALE_TESTING
 #include "server/testing/control.h"
@@ -35,32 +31,7 @@
  *   down:  http stops accepting; feed tells its subscribers to come back; the
  *          last answers go out; loops, feed, bus, store
  */
-enum { LOOPS_MAX = 256, ABORT_WAIT_MS = 200, OVERDUE_US = 500000 };
-
-typedef struct server {
-  config config;
-  char *store_path; /* "": memory */
-  char *store_text;
-  char address[64];
-  uint16_t port;
-  char url[100];
-  tt_metrics *metrics;
-  store *store;
-  bus *bus;
-  loop *loops[LOOPS_MAX];
-  size_t loop_count;
-  auth *auth;
-  history *history;
-  relay *relay;
-  http_server *http;
-  /* The bus wakes the feed, which is made after it and freed before it. */
-  pthread_mutex_t feed_mutex;
-  feed *feed;
-  pthread_mutex_t drained_mutex;
-  pthread_cond_t drained_cond;
-  bool drained;
-  int64_t leave_by_us; /* monotonic: the end of an ordered shutdown */
-} server;
+enum { ABORT_WAIT_MS = 200, OVERDUE_US = 500000 };
 
 static int complain(const tti_buf *error, const char *fallback) {
   bool told = error->len > 0;
@@ -72,17 +43,8 @@ static int complain(const tti_buf *error, const char *fallback) {
 
 /* ---- Up ---- */
 
-static tt_level level_of(const char *name) {
-  for (tt_level level = TT_LEVEL_DEBUG; level <= TT_LEVEL_FATAL; level++)
-    if (strcmp(tt_level_name(level), name) == 0)
-      return level;
-  return TT_LEVEL_INFO;
-}
-
 static void start_log(const config *c) {
-  server_log_configure(strcmp(c->log_format, "json") == 0 ? SERVER_LOG_JSON
-                                                          : SERVER_LOG_LOGFMT,
-                       level_of(c->log_level));
+  reload_log(c);
   for (char *line = c->warnings; line && *line;) {
     size_t len = strcspn(line, "\n");
     server_log(TT_LEVEL_WARN, "config", "%.*s", (int)len, line);
@@ -185,12 +147,14 @@ static tt_error make_auth(server *s, tti_buf *error) {
       .token_ingest = s->config.token_ingest,
       .token_read = s->config.token_read,
       .token_admin = s->config.token_admin,
-      .hosts = (const char *const *)s->config.hosts,
-      .cors_origins = (const char *const *)s->config.cors_origins,
       .insecure = s->config.insecure,
       .listens_beyond_loopback = beyond,
   };
-  tt_error result = auth_new(&options, &s->auth);
+  tt_error result = reload_rules_new(&s->config, &s->rules);
+  if (result != TT_OK)
+    return result;
+  options.rules = s->rules;
+  result = auth_new(&options, &s->auth);
   if (result != TT_OK)
     return result;
   if (!beyond || s->config.insecure || auth_has_tokens(s->auth))
@@ -440,6 +404,7 @@ static void tear_down(server *s) {
   tt_metrics_free(s->metrics);
   free(s->store_path);
   free(s->store_text);
+  free(s->rules);
   config_fini(&s->config);
   pthread_mutex_destroy(&s->feed_mutex);
   pthread_mutex_destroy(&s->drained_mutex);
@@ -481,6 +446,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = listen_http(s, error)) != TT_OK)
     return result;
   listen_admin(s);
+  tt_metrics_set(s->metrics, TT_METRIC_CONFIG_RELOAD_OK, 1, NULL, NULL);
   announce(s);
   return TT_OK;
 }
@@ -501,15 +467,14 @@ static void on_second_signal(int number) {
   _exit(SERVE_FAILED);
 }
 
-static void wait_for_the_end(const sigset_t *set) {
+static void wait_for_the_end(server *s, const sigset_t *set, int argc,
+                             char **argv) {
   int number;
   do {
     if (sigwait(set, &number) != 0)
       continue;
     if (number == SIGHUP)
-      server_log(TT_LEVEL_INFO, "serve",
-                 "SIGHUP: the configuration is read at start only; restart to "
-                 "change it");
+      reload(s, argc, argv);
   } while (number == SIGHUP);
   server_log(TT_LEVEL_INFO, "serve", "%s: shutting down",
              number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -525,7 +490,8 @@ static int help(void) {
   tti_buf_append_text(
       &text, "usage: telltale serve [options]\n\n"
              "Collects events over HTTP, keeps them, and shows them to whoever "
-             "listens.\n\noptions (defaults in parentheses):\n");
+             "listens.\n\noptions (defaults in parentheses; * is re-read on "
+             "SIGHUP):\n");
   tti_buf_printf(&text, "  %-24s %s\n", "--config FILE",
                  "a YAML file with these options; default: "
                  "~/.config/telltale/telltale.yaml");
@@ -570,7 +536,7 @@ int serve_main(int argc, char **argv) {
   hold_signals(&signals);
   tt_error result = bring_up(s, &error);
   if (result == TT_OK)
-    wait_for_the_end(&signals);
+    wait_for_the_end(s, &signals, argc, argv);
   else
     status = complain(&error, tt_error_message(result));
   notify_manager("STOPPING=1");

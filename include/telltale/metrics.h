@@ -65,6 +65,10 @@ extern "C" {
     "Bytes of evicted chunks that readers still hold")                         \
   X(TT_METRIC_RETENTION_DELETED, COUNTER, "retention_deleted", "", NULL, NULL, \
     "Events removed by retention")                                             \
+  X(TT_METRIC_CONFIG_RELOADS, COUNTER, "config_reloads", "", "outcome", NULL,  \
+    "Times the configuration was read again, by outcome")                      \
+  X(TT_METRIC_CONFIG_RELOAD_OK, GAUGE, "config_last_reload_ok", "", NULL,      \
+    NULL, "1 when the configuration was last read without an error, else 0")   \
   X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
     "metric", NULL,                                                            \
     "Label sets folded into \"other\" at the cardinality limit")

@@ -20,6 +20,9 @@ struct auth {
    * number with acquire also finds the new table. */
   _Atomic uint64_t generation;
   _Atomic bool has_tokens;
+  /* Stored with release, loaded with acquire: who finds rules finds them
+   * filled in. */
+  const auth_rules *_Atomic rules;
 };
 
 static bool add_fixed(auth *a, const char *id, const char *token,
@@ -50,6 +53,8 @@ tt_error auth_new(const auth_options *options, auth **out_auth) {
   a->count = a->fixed;
   atomic_init(&a->generation, 1);
   atomic_init(&a->has_tokens, a->count > 0);
+  static const auth_rules none = {.hosts = NULL};
+  atomic_init(&a->rules, options->rules ? options->rules : &none);
   tt_error error = auth_refresh(a);
   if (error != TT_OK) {
     auth_free(a);
@@ -108,6 +113,14 @@ bool auth_has_tokens(auth *a) {
 
 uint64_t auth_generation(auth *a) {
   return atomic_load_explicit(&a->generation, memory_order_acquire);
+}
+
+void auth_set_rules(auth *a, const auth_rules *rules) {
+  atomic_store_explicit(&a->rules, rules, memory_order_release);
+}
+
+const auth_rules *auth_rules_of(const auth *a) {
+  return atomic_load_explicit(&a->rules, memory_order_acquire);
 }
 
 const auth_options *auth_options_of(const auth *a) {

@@ -20,19 +20,29 @@ enum {
 
 typedef struct auth auth;
 
+/* What the configuration says about requests, and may say otherwise while the
+ * server runs. Lists are NULL-terminated or NULL. */
+typedef struct auth_rules {
+  const char *const *hosts;        /* further Host names */
+  const char *const *cors_origins; /* pages of these may use us */
+} auth_rules;
+
 typedef struct auth_options {
   store *store;             /* outlives the auth; may be NULL */
   const char *token_ingest; /* from TELLTALE_TOKEN_…; NULL: none */
   const char *token_read;
   const char *token_admin;
-  const char *const *hosts; /* further Host names; NULL-terminated; borrowed */
-  const char *const *cors_origins; /* pages of these may use us; borrowed */
-  bool insecure; /* --insecure: no token needed beyond loopback */
+  const auth_rules *rules; /* as for auth_set_rules; NULL: none */
+  bool insecure;           /* --insecure: no token needed beyond loopback */
   bool listens_beyond_loopback;
 } auth_options;
 
 tt_error auth_new(const auth_options *options, auth **out_auth);
 void auth_free(auth *a);
+
+/* Puts other rules in force, which are borrowed until they are replaced and
+ * every loop has ended its turn (loop_retire). Any thread. */
+void auth_set_rules(auth *a, const auth_rules *rules);
 
 /* Whether any token is in force. Any thread. */
 bool auth_has_tokens(auth *a);

@@ -41,11 +41,12 @@ static const char *proxy_header(const http_request *request) {
 
 static bool pass_browser(auth *a, http_request *request, bool needs_token) {
   const auth_options *options = auth_options_of(a);
+  const auth_rules *rules = auth_rules_of(a);
   auth_policy policy = {.loopback = !options->listens_beyond_loopback,
                         .has_tokens = auth_has_tokens(a),
                         .insecure = options->insecure,
-                        .hosts = options->hosts,
-                        .cors_origins = options->cors_origins};
+                        .hosts = rules->hosts,
+                        .cors_origins = rules->cors_origins};
   auth_head head = {.changes_state =
                         !(http_request_method(request) & HTTP_GET_),
                     .host = http_request_header(request, "Host")};
@@ -92,7 +93,7 @@ static bool pass_browser(auth *a, http_request *request, bool needs_token) {
  * only. The headers ride on whatever answer follows; a preflight (OPTIONS) is
  * answered by http and carries no Authorization. */
 static void allow_origin(auth *a, http_request *request) {
-  const char *const *origins = auth_options_of(a)->cors_origins;
+  const char *const *origins = auth_rules_of(a)->cors_origins;
   if (!origins || !*origins)
     return;
   tti_slice origin = http_request_header(request, "Origin");

@@ -19,6 +19,9 @@ bool auth_lookup_id(auth *a, const char *id, auth_entry *out_entry);
 
 const auth_options *auth_options_of(const auth *a);
 
+/* Those in force. Good until the loop's turn ends. */
+const auth_rules *auth_rules_of(const auth *a);
+
 /* SHA-256 of a text. */
 void auth_digest(tti_slice text, unsigned char out_sha256[32]);
 

@@ -4,51 +4,55 @@
 #include "lib/base/buf.h"
 #include "server/store/store.h"
 
-/* The one option table: each option's YAML key, environment variable, flag,
- * type, default, whether SIGHUP re-reads it, and help. Default < YAML file <
- * environment < flags. X(field, type, key, env, flag, default, help); types are
- * STRING, BOOL, SIZE ("64MiB"), COUNT, DURATION_MS ("10s"), LIST. */
+/* The one option table: each option's type, whether SIGHUP re-reads it, its
+ * YAML key, environment variable, flag, default and help. Default < YAML file <
+ * environment < flags. X(field, type, when, key, env, flag, default, help);
+ * types are STRING, BOOL, SIZE ("64MiB"), COUNT, DURATION_MS ("10s"), LIST;
+ * `when` is LIVE where a change needs no restart, else START. */
 #define CONFIG_OPTION_MAP(X)                                                   \
-  X(listen, STRING, "listen", "TELLTALE_LISTEN", "--listen", "127.0.0.1:6060", \
+  X(listen, STRING, START, "listen", "TELLTALE_LISTEN", "--listen",            \
+    "127.0.0.1:6060",                                                          \
     "address and port to listen on; port 0 picks a free one")                  \
-  X(store, STRING, "store", "TELLTALE_STORE", "--store", "",                   \
+  X(store, STRING, START, "store", "TELLTALE_STORE", "--store", "",            \
     "sqlite:PATH or memory; default: an SQLite file in the XDG state folder")  \
-  X(bus, STRING, "bus", "TELLTALE_BUS", "--bus", "local",                      \
+  X(bus, STRING, START, "bus", "TELLTALE_BUS", "--bus", "local",               \
     "the log that assigns sequence numbers: local")                            \
-  X(durability, STRING, "durability", "TELLTALE_DURABILITY", "--durability",   \
-    "sync", "when a 2xx is sent: memory, commit or sync")                      \
-  X(insecure, BOOL, "insecure", "TELLTALE_INSECURE", "--insecure", "false",    \
-    "listen beyond loopback without a token")                                  \
-  X(hosts, LIST, "hosts", "TELLTALE_HOSTS", "--host", "",                      \
+  X(durability, STRING, START, "durability", "TELLTALE_DURABILITY",            \
+    "--durability", "sync", "when a 2xx is sent: memory, commit or sync")      \
+  X(insecure, BOOL, START, "insecure", "TELLTALE_INSECURE", "--insecure",      \
+    "false", "listen beyond loopback without a token")                         \
+  X(hosts, LIST, LIVE, "hosts", "TELLTALE_HOSTS", "--host", "",                \
     "further Host names that the server answers to")                           \
-  X(cors_origins, LIST, "cors_origins", "TELLTALE_CORS_ORIGINS",               \
+  X(cors_origins, LIST, LIVE, "cors_origins", "TELLTALE_CORS_ORIGINS",         \
     "--cors-origin", "",                                                       \
     "origins whose pages may use this server, such as https://app.example")    \
-  X(log_format, STRING, "log_format", "TELLTALE_LOG_FORMAT", "--log-format",   \
-    "logfmt", "the server's own log lines: logfmt or json")                    \
-  X(log_level, STRING, "log_level", "TELLTALE_LOG_LEVEL", "--log-level",       \
+  X(log_format, STRING, LIVE, "log_format", "TELLTALE_LOG_FORMAT",             \
+    "--log-format", "logfmt", "the server's own log lines: logfmt or json")    \
+  X(log_level, STRING, LIVE, "log_level", "TELLTALE_LOG_LEVEL", "--log-level", \
     "info", "lowest level of the server's own log lines")                      \
-  X(loops, COUNT, "loops", "TELLTALE_LOOPS", "--loops", "0",                   \
+  X(loops, COUNT, START, "loops", "TELLTALE_LOOPS", "--loops", "0",            \
     "event loops; 0: one a core")                                              \
-  X(retain, DURATION_MS, "retain", "TELLTALE_RETAIN", "--retain", "7d",        \
+  X(retain, DURATION_MS, LIVE, "retain", "TELLTALE_RETAIN", "--retain", "7d",  \
     "how long history is kept")                                                \
-  X(retain_bytes, SIZE, "retain_bytes", "TELLTALE_RETAIN_BYTES",               \
+  X(retain_bytes, SIZE, LIVE, "retain_bytes", "TELLTALE_RETAIN_BYTES",         \
     "--retain-bytes", "5GB", "how large history may grow")                     \
-  X(ring_entries, COUNT, "ring.entries", "TELLTALE_RING_ENTRIES",              \
+  X(ring_entries, COUNT, START, "ring.entries", "TELLTALE_RING_ENTRIES",       \
     "--ring-entries", "65536", "envelopes kept in memory")                     \
-  X(ring_bytes, SIZE, "ring.bytes", "TELLTALE_RING_BYTES", "--ring-bytes",     \
-    "64MiB", "bytes of envelopes kept in memory")                              \
-  X(max_body, SIZE, "limits.body", "TELLTALE_MAX_BODY", "--max-body", "1MiB",  \
-    "largest body of one event")                                               \
-  X(max_batch_body, SIZE, "limits.batch_body", "TELLTALE_MAX_BATCH_BODY",      \
-    "--max-batch-body", "16MiB", "largest body of a batch")                    \
-  X(max_batch, COUNT, "limits.batch", "TELLTALE_MAX_BATCH", "--max-batch",     \
-    "10000", "most events in a batch")                                         \
-  X(budget, SIZE, "limits.budget", "TELLTALE_BUDGET", "--budget", "256MiB",    \
-    "memory for bodies, requests and answers in progress")                     \
-  X(max_connections, COUNT, "limits.connections", "TELLTALE_MAX_CONNECTIONS",  \
-    "--max-connections", "20000", "most open client connections")              \
-  X(shutdown_timeout, DURATION_MS, "shutdown_timeout",                         \
+  X(ring_bytes, SIZE, START, "ring.bytes", "TELLTALE_RING_BYTES",              \
+    "--ring-bytes", "64MiB", "bytes of envelopes kept in memory")              \
+  X(max_body, SIZE, START, "limits.body", "TELLTALE_MAX_BODY", "--max-body",   \
+    "1MiB", "largest body of one event")                                       \
+  X(max_batch_body, SIZE, START, "limits.batch_body",                          \
+    "TELLTALE_MAX_BATCH_BODY", "--max-batch-body", "16MiB",                    \
+    "largest body of a batch")                                                 \
+  X(max_batch, COUNT, START, "limits.batch", "TELLTALE_MAX_BATCH",             \
+    "--max-batch", "10000", "most events in a batch")                          \
+  X(budget, SIZE, START, "limits.budget", "TELLTALE_BUDGET", "--budget",       \
+    "256MiB", "memory for bodies, requests and answers in progress")           \
+  X(max_connections, COUNT, LIVE, "limits.connections",                        \
+    "TELLTALE_MAX_CONNECTIONS", "--max-connections", "20000",                  \
+    "most open client connections")                                            \
+  X(shutdown_timeout, DURATION_MS, LIVE, "shutdown_timeout",                   \
     "TELLTALE_SHUTDOWN_TIMEOUT", "--shutdown-timeout", "10s",                  \
     "longest ordered shutdown")
 
@@ -60,14 +64,15 @@ typedef uint64_t config_DURATION_MS;
 typedef char **config_LIST; /* NULL-terminated */
 
 enum {
-#define X(field, type, key, env, flag, value, help) CONFIG_ORDINAL_##field,
+#define X(field, type, when, key, env, flag, value, help)                      \
+  CONFIG_ORDINAL_##field,
   CONFIG_OPTION_MAP(X)
 #undef X
       CONFIG_OPTION_COUNT
 };
 
 typedef struct config {
-#define X(field, type, key, env, flag, value, help) config_##type field;
+#define X(field, type, when, key, env, flag, value, help) config_##type field;
   CONFIG_OPTION_MAP(X)
 #undef X
   /* Where each value comes from, in the order of the table: "default",
@@ -89,6 +94,13 @@ typedef struct config {
 tt_error config_load(int argc, char **argv, tti_buf *out_error,
                      config *out_config);
 void config_fini(config *c);
+
+/* Takes the LIVE settings of `fresh` over into `current` and leaves the earlier
+ * ones in `fresh`, to be freed once nobody looks at them any more. Both texts
+ * get the keys whose value changed, as a comma list: those taken over, and
+ * those that need a restart. */
+void config_adopt(config *current, config *fresh, tti_buf *out_changed,
+                  tti_buf *out_restart);
 
 /* One line an option, for --help and the man page. */
 void config_help(tti_buf *out);

@@ -316,6 +316,32 @@ static void the_default_store_is_in_a_private_state_folder(void **state) {
   free(path);
 }
 
+static void what_is_adopted_is_what_the_table_calls_live(void **state) {
+  fixture *f = *state;
+  config fresh;
+  tti_buf changed, restart;
+  tti_buf_init(&changed, 1024);
+  tti_buf_init(&restart, 1024);
+  LOAD(f, "--retain", "1d", "--loops", "3", "--host", "a.example");
+  fresh = f->config;
+  f->config = (config){0};
+  LOAD(f, "--retain", "2d", "--bus", "local");
+  config_adopt(&f->config, &fresh, &changed, &restart);
+  assert_true(
+      tti_slice_eq(tti_buf_slice(&changed), TTI_SLICE("hosts, retain")));
+  assert_true(tti_slice_eq(tti_buf_slice(&restart), TTI_SLICE("loops")));
+  assert_int_equal(f->config.retain, 86400000);
+  assert_string_equal(f->config.hosts[0], "a.example");
+  assert_string_equal(f->config.origins[CONFIG_ORDINAL_hosts], "--host");
+  assert_int_equal(f->config.loops, 0);
+  assert_int_equal(fresh.retain, 2 * 86400000);
+  assert_null(fresh.hosts);
+  assert_int_equal(fresh.loops, 3);
+  config_fini(&fresh);
+  tti_buf_fini(&changed);
+  tti_buf_fini(&restart);
+}
+
 static void help_has_a_line_for_every_option(void **state) {
   (void)state;
   tti_buf help;
@@ -344,6 +370,7 @@ int main(void) {
       TEST(a_token_that_no_header_can_carry_is_refused),
       TEST(listen_takes_addresses_apart),
       TEST(the_default_store_is_in_a_private_state_folder),
+      TEST(what_is_adopted_is_what_the_table_calls_live),
       TEST(help_has_a_line_for_every_option),
   };
 #undef TEST

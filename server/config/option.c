@@ -4,10 +4,15 @@
 #include <stdlib.h>
 
 const config_option config_options[] = {
-#define X(field, type, key, env, flag, value, help)                            \
-  {CONFIG_TYPE_##type, key, env, flag, value, help, offsetof(config, field)},
+#define START false
+#define LIVE  true
+#define X(field, type, when, key, env, flag, value, help)                      \
+  {CONFIG_TYPE_##type,     when, key, env, flag, value, help,                  \
+   offsetof(config, field)},
     CONFIG_OPTION_MAP(X)
 #undef X
+#undef LIVE
+#undef START
 };
 const size_t config_option_count =
     sizeof(config_options) / sizeof(config_options[0]);
@@ -398,6 +403,6 @@ void config_help(tti_buf *out) {
     tti_buf_printf(out, "  %-24s %s", name, o->help);
     if (o->value[0] && o->type != CONFIG_TYPE_BOOL)
       tti_buf_printf(out, " (%s)", o->value);
-    tti_buf_printf(out, "\n");
+    tti_buf_printf(out, "%s\n", o->live ? " *" : "");
   }
 }

@@ -15,6 +15,7 @@ typedef enum config_type {
 /* A row of the option table. */
 typedef struct config_option {
   config_type type;
+  bool live;       /* SIGHUP re-reads it */
   const char *key; /* dotted: "ring.entries" */
   const char *env;
   const char *flag;

@@ -76,6 +76,10 @@ tt_error http_server_listen_unix(http_server *server, const char *path,
 
 uint16_t http_server_port(const http_server *server);
 
+/* The most open connections from now on; those that are open stay. Any thread.
+ */
+void http_server_set_max_connections(http_server *server, unsigned max);
+
 /* Stops accepting and closes idle connections; busy ones close after their
  * answer. `drained` is called once on loop 0 when none is left. Any thread. */
 void http_server_close(http_server *server, void (*drained)(void *context),

@@ -10,6 +10,7 @@ struct http_server {
   http_options options;
   http_router *router;
   http_budget budget;
+  atomic_uint max_connections;
   uint16_t port;
   char *unix_path;
   void (*drained)(void *context);
@@ -63,6 +64,7 @@ tt_error http_server_new(const http_options *options, loop *const *loops,
   s->options = *options;
   fill_in(&s->options);
   http_budget_init(&s->budget, s->options.budget_bytes);
+  atomic_init(&s->max_connections, s->options.max_connections);
   atomic_init(&s->ends_left, loop_count + 1);
   error = http_router_new(options->routes, options->route_count, &s->router);
   if (error)
@@ -133,7 +135,12 @@ bool http_server_is_full(const http_server *s) {
   for (size_t i = 0; i < s->worker_count; i++)
     count += atomic_load_explicit(&s->workers[i].connection_count,
                                   memory_order_relaxed);
-  return count >= s->options.max_connections;
+  return count >= atomic_load_explicit(&s->max_connections,
+                                       memory_order_relaxed); /* a number */
+}
+
+void http_server_set_max_connections(http_server *s, unsigned max) {
+  atomic_store_explicit(&s->max_connections, max, memory_order_relaxed);
 }
 
 uint64_t http_server_tick_ms(const http_server *s) {

@@ -195,3 +195,46 @@ tt_error loop_offload(loop *l, loop_work *work) {
 loop *loop_current(void) {
   return current;
 }
+
+typedef struct farewell {
+  loop_task task;
+  struct loop_retired *retired;
+} farewell;
+
+struct loop_retired {
+  atomic_size_t left;
+  void (*free_fn)(void *what);
+  void *what;
+  farewell farewells[];
+};
+
+tt_error loop_retired_new(size_t loop_count, loop_retired **out_retired) {
+  loop_retired *r = malloc(sizeof(*r) + loop_count * sizeof(farewell));
+  if (!r)
+    return TT_ENOMEM;
+  atomic_init(&r->left, loop_count);
+  *out_retired = r;
+  return TT_OK;
+}
+
+static void on_farewell(loop_task *task) {
+  loop_retired *r = ((farewell *)task)->retired;
+  /* Release ends this loop's looking, acquire orders the freeing behind that of
+   * the others. */
+  if (atomic_fetch_sub_explicit(&r->left, 1, memory_order_acq_rel) != 1)
+    return;
+  r->free_fn(r->what);
+  free(r);
+}
+
+void loop_retire(loop_retired *r, loop *const *loops,
+                 void (*free_fn)(void *what), void *what) {
+  /* Not read from it: the last of the loops frees it. */
+  size_t count = atomic_load_explicit(&r->left, memory_order_relaxed);
+  r->free_fn = free_fn;
+  r->what = what;
+  for (size_t i = 0; i < count; i++) {
+    r->farewells[i] = (farewell){.task.run = on_farewell, .retired = r};
+    loop_post(loops[i], &r->farewells[i].task);
+  }
+}

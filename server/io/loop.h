@@ -59,6 +59,16 @@ typedef struct loop_work {
 } loop_work;
 tt_error loop_offload(loop *l, loop_work *work);
 
+/* Something that loops may be looking at, replaced while they run: it is freed
+ * once each loop has ended the turn that it is in. */
+typedef struct loop_retired loop_retired;
+/* Made beforehand, so that retiring cannot fail. TT_ENOMEM. */
+tt_error loop_retired_new(size_t loop_count, loop_retired **out_retired);
+/* No loop can find `what` any more; `free_fn` is called for it later, on a
+ * loop. Frees `retired`. Any thread, while the loops run. */
+void loop_retire(loop_retired *retired, loop *const *loops,
+                 void (*free_fn)(void *what), void *what);
+
 /* The loop whose thread this is; NULL elsewhere. */
 loop *loop_current(void);
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define POSTS   2000
@@ -156,6 +157,54 @@ static void test_offload(void **state) {
   loop_free(o.l);
 }
 
+typedef struct looker {
+  loop_task task;
+  const atomic_int *seen; /* what is looked at; 0 once it is freed */
+  sem_t *in_turn, *go_on;
+  int found;
+} looker;
+
+static void look(loop_task *task) {
+  looker *l = (looker *)task;
+  sem_post(l->in_turn);
+  sem_wait(l->go_on);
+  l->found = atomic_load(l->seen);
+}
+
+static void free_what_is_seen(void *what) {
+  atomic_store((atomic_int *)what, 0);
+}
+
+/* Who is in a turn may look until its end, whatever was put in its place. */
+static void test_retired_is_freed_after_every_turn(void **state) {
+  (void)state;
+  loop *loops[2];
+  loop_retired *retired;
+  atomic_int seen;
+  sem_t in_turn, go_on;
+  atomic_init(&seen, 1);
+  sem_init(&in_turn, 0, 0);
+  sem_init(&go_on, 0, 0);
+  looker l = {.task.run = look, .seen = &seen, &in_turn, &go_on, .found = -1};
+  for (unsigned i = 0; i < 2; i++) {
+    assert_int_equal(loop_new(i, &loops[i]), TT_OK);
+    assert_int_equal(loop_start(loops[i]), TT_OK);
+  }
+  loop_post(loops[1], &l.task);
+  sem_wait(&in_turn);
+  assert_int_equal(loop_retired_new(2, &retired), TT_OK);
+  loop_retire(retired, loops, free_what_is_seen, &seen);
+  loop_stop(loops[0]); /* the other one is done with it */
+  sem_post(&go_on);
+  loop_stop(loops[1]);
+  assert_int_equal(l.found, 1);
+  assert_int_equal(atomic_load(&seen), 0);
+  loop_free(loops[0]);
+  loop_free(loops[1]);
+  sem_destroy(&in_turn);
+  sem_destroy(&go_on);
+}
+
 static void test_free_without_start(void **state) {
   (void)state;
   loop *l;
@@ -169,6 +218,7 @@ int main(void) {
       cmocka_unit_test(test_posts_keep_their_order),
       cmocka_unit_test(test_stop_waits_for_handles),
       cmocka_unit_test(test_offload),
+      cmocka_unit_test(test_retired_is_freed_after_every_turn),
       cmocka_unit_test(test_free_without_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,42 @@
+#ifndef PARTS_H
+#define PARTS_H
+
+#include "server/bus/bus.h"
+#include "server/config/config.h"
+#include "server/feed/feed.h"
+#include "server/history/history.h"
+#include "server/relay/relay.h"
+
+#include <pthread.h>
+
+/* What serve.c builds up and takes down, and reload.c changes in between. The
+ * main thread's. */
+enum { LOOPS_MAX = 256 };
+
+typedef struct server {
+  config config;
+  char *store_path; /* "": memory */
+  char *store_text;
+  char address[64];
+  uint16_t port;
+  char url[100];
+  tt_metrics *metrics;
+  store *store;
+  bus *bus;
+  loop *loops[LOOPS_MAX];
+  size_t loop_count;
+  auth *auth;
+  history *history;
+  relay *relay;
+  http_server *http;
+  /* The bus wakes the feed, which is made after it and freed before it. */
+  pthread_mutex_t feed_mutex;
+  feed *feed;
+  pthread_mutex_t drained_mutex;
+  pthread_cond_t drained_cond;
+  bool drained;
+  auth_rules *rules;   /* in force; its texts are config's */
+  int64_t leave_by_us; /* monotonic: the end of an ordered shutdown */
+} server;
+
+#endif

@@ -1,0 +1,116 @@
+#include "server/reload.h"
+
+#include "server/io/log.h"
+
+#include <stdlib.h>
+
+static tt_level level_of(const char *name) {
+  for (tt_level level = TT_LEVEL_DEBUG; level <= TT_LEVEL_FATAL; level++)
+    if (strcmp(tt_level_name(level), name) == 0)
+      return level;
+  return TT_LEVEL_INFO;
+}
+
+void reload_log(const config *c) {
+  server_log_configure(strcmp(c->log_format, "json") == 0 ? SERVER_LOG_JSON
+                                                          : SERVER_LOG_LOGFMT,
+                       level_of(c->log_level));
+}
+
+tt_error reload_rules_new(const config *c, auth_rules **out_rules) {
+  auth_rules *rules = calloc(1, sizeof(*rules));
+  if (!rules)
+    return TT_ENOMEM;
+  *rules = (auth_rules){
+      .hosts = (const char *const *)c->hosts,
+      .cors_origins = (const char *const *)c->cors_origins,
+  };
+  *out_rules = rules;
+  return TT_OK;
+}
+
+/* What a reload needs and what it leaves behind. */
+typedef struct change {
+  config config; /* the new one, then what it replaced */
+  auth_rules *rules;
+  loop_retired *retired;
+} change;
+
+static void change_free(void *what) {
+  change *c = what;
+  if (!c)
+    return;
+  config_fini(&c->config);
+  free(c->rules);
+  free(c);
+}
+
+/* Everything that can fail: afterwards nothing has changed yet. */
+static tt_error prepare(server *s, int argc, char **argv, tti_buf *error,
+                        change **out_change) {
+  change *c = calloc(1, sizeof(*c));
+  tt_error result = c ? config_load(argc, argv, error, &c->config) : TT_ENOMEM;
+  if (result == TT_OK)
+    result = reload_rules_new(&c->config, &c->rules);
+  if (result == TT_OK)
+    result = loop_retired_new(s->loop_count, &c->retired);
+  if (result != TT_OK) {
+    change_free(c);
+    return result;
+  }
+  *out_change = c;
+  return TT_OK;
+}
+
+/* Puts it in force: nothing here can fail. */
+static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
+  config_adopt(&s->config, &c->config, changed, restart);
+  reload_log(&s->config);
+  http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
+  auth_rules *earlier = s->rules;
+  s->rules = c->rules;
+  c->rules = earlier;
+  auth_set_rules(s->auth, s->rules);
+  loop_retire(c->retired, s->loops, change_free, c);
+}
+
+static void outcome(server *s, bool good) {
+  tt_metrics_set(s->metrics, TT_METRIC_CONFIG_RELOAD_OK, good, NULL, NULL);
+  tt_metrics_add(s->metrics, TT_METRIC_CONFIG_RELOADS, 1,
+                 good ? "ok" : "failed", NULL);
+}
+
+static void say(const char *what, const tti_buf *keys) {
+  if (keys->len)
+    server_log(TT_LEVEL_INFO, "config", "SIGHUP: %s: %.*s", what,
+               (int)keys->len, keys->data);
+}
+
+void reload(server *s, int argc, char **argv) {
+  tti_buf error, changed, restart;
+  change *c;
+  tti_buf_init(&error, 8192);
+  tti_buf_init(&changed, 8192);
+  tti_buf_init(&restart, 8192);
+  tt_error result = prepare(s, argc, argv, &error, &c);
+  if (result == TT_OK) {
+    apply(s, c, &changed, &restart);
+    say("changed", &changed);
+    if (restart.len)
+      server_log(TT_LEVEL_WARN, "config",
+                 "SIGHUP: these changed but need a restart: %.*s",
+                 (int)restart.len, restart.data);
+    if (!changed.len && !restart.len)
+      server_log(TT_LEVEL_INFO, "config", "SIGHUP: no setting changed");
+  } else {
+    server_log(TT_LEVEL_ERROR, "config",
+               "SIGHUP: nothing was changed: %.*s; correct it and send SIGHUP "
+               "again; `telltale config check` shows what is read",
+               error.len ? (int)error.len : 100,
+               error.len ? error.data : tt_error_message(result));
+  }
+  outcome(s, result == TT_OK);
+  tti_buf_fini(&error);
+  tti_buf_fini(&changed);
+  tti_buf_fini(&restart);
+}
