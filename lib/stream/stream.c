@@ -203,9 +203,43 @@ static tt_error publish_record(tt_stream *stream, const tti_record *record,
       atomic_load_explicit(&stream->last_seq, memory_order_relaxed) + 1;
   commit(stream, seq, received_us, c, offset, len);
   unlock_published(stream);
-  if (out_seq)
-    *out_seq = seq;
+  *out_seq = seq;
   return TT_OK;
+}
+
+/* What the event became: all but its texts may differ from the caller's. */
+static void fill_envelope(const tt_event *event, const tti_record *record,
+                          uint64_t seq, int64_t received_us,
+                          tt_envelope *out_envelope) {
+  *out_envelope =
+      (tt_envelope){.seq = seq, .received_us = received_us, .event = *event};
+  out_envelope->event.ts_us = record->ts_us;
+  out_envelope->event.truncated = record->truncated;
+  out_envelope->event.data = record->data.len ? record->data.ptr : NULL;
+  out_envelope->event.data_len = record->data.len;
+}
+
+tt_error tti_stream_publish_as(tt_stream *stream, const tt_event *event,
+                               tti_kind kind, uint64_t *out_seq,
+                               tt_envelope *out_envelope) {
+  tti_buf metadata;
+  tti_record record;
+  uint64_t seq = 0;
+  tti_buf_init(&metadata, MAX_METADATA_BYTES);
+  tt_error error = tti_record_from_event(event, kind, &metadata, &record);
+  if (!error) {
+    int64_t now_us = tti_wall_us(&tti_clock_system);
+    if (record.ts_us == 0)
+      record.ts_us = now_us;
+    tti_record_truncate(&record);
+    error = publish_record(stream, &record, now_us, &seq);
+    if (!error && out_seq)
+      *out_seq = seq;
+    if (!error && out_envelope)
+      fill_envelope(event, &record, seq, now_us, out_envelope);
+  }
+  tti_buf_fini(&metadata);
+  return error;
 }
 
 tt_error tt_stream_publish(tt_stream *stream, const tt_event *event,
@@ -217,20 +251,7 @@ tt_error tt_stream_publish(tt_stream *stream, const tt_event *event,
             "stream: publish without an event; nothing was published");
     return TT_EINVAL;
   }
-  tti_buf metadata;
-  tti_record record;
-  tti_buf_init(&metadata, MAX_METADATA_BYTES);
-  tt_error error =
-      tti_record_from_event(event, TTI_KIND_RELAY, &metadata, &record);
-  if (!error) {
-    int64_t now_us = tti_wall_us(&tti_clock_system);
-    if (record.ts_us == 0)
-      record.ts_us = now_us;
-    tti_record_truncate(&record);
-    error = publish_record(stream, &record, now_us, out_seq);
-  }
-  tti_buf_fini(&metadata);
-  return error;
+  return tti_stream_publish_as(stream, event, TTI_KIND_RELAY, out_seq, NULL);
 }
 
 uint64_t tt_stream_seq(const tt_stream *stream) {

@@ -15,6 +15,13 @@ tt_error tti_stream_start_after(tt_stream *stream, uint64_t seq);
 tt_error tti_stream_append(tt_stream *stream, uint64_t seq, int64_t received_us,
                            tti_slice record);
 
+/* tt_stream_publish for an event of any kind, which must not be NULL. Both outs
+ * may be NULL. The envelope is what went into the ring; its texts are borrowed
+ * from the event. */
+tt_error tti_stream_publish_as(tt_stream *stream, const tt_event *event,
+                               tti_kind kind, uint64_t *out_seq,
+                               tt_envelope *out_envelope);
+
 /* Called after each publish, outside every lock, on the publishing thread. Set
  * before the first publish; must not block. */
 void tti_stream_on_publish(tt_stream *stream, void (*wake)(void *context),

@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <telltale/emitter.h>
 #include <telltale/metrics.h>
+#include <telltale/session.h>
 #include <telltale/stream.h>
 
 int main(void) {
   tt_stream *stream = NULL;
   tt_reader *reader = NULL;
+  tt_session *session = NULL;
   tt_emitter *emitter = NULL;
   tt_read_result result;
   int status = 1;
@@ -21,10 +23,15 @@ int main(void) {
   tt_timer_emit(&timer, tt_int("rows", 42));
   if (tt_emitter_flush(emitter, 1000))
     goto out;
+  tt_event event = {.type = "up", .category = tt_all_categories[5]};
+  if (tt_session_new(stream, &session) ||
+      tt_session_start(session, "run", NULL) ||
+      !tt_session_publish(session, &event, NULL))
+    goto out;
   int events = 0;
   while (tt_reader_try_read(reader, &result))
     events += result.envelope != NULL;
-  if (events != 4)
+  if (events != 5)
     goto out;
 #ifdef CONSUMER_HTTP
   tt_emitter *http = NULL;
@@ -39,6 +46,7 @@ int main(void) {
 out:
   tt_emitter_free(emitter);
   tt_reader_free(reader);
+  tt_session_free(session);
   tt_stream_free(stream);
   return status;
 }

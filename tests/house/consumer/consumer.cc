@@ -1,6 +1,7 @@
 // A C++17 program that uses what is installed, and nothing else.
 #include <telltale/emitter.h>
 #include <telltale/metrics.h>
+#include <telltale/session.h>
 #include <telltale/stream.h>
 
 int main() {
