@@ -35,9 +35,11 @@ void frame_reset(tti_buf *out, uint64_t requested, uint64_t head) {
 }
 
 void frame_position(tti_buf *out, uint64_t seq) {
-  tti_buf_append_text(out, "id: ");
+  tti_buf_append_text(out, "event: position\nid: ");
   tti_buf_append_u64(out, seq);
-  tti_buf_append_text(out, "\n\n");
+  tti_buf_append_text(out, "\ndata: {\"seq\":");
+  tti_buf_append_u64(out, seq);
+  tti_buf_append_text(out, "}\n\n");
 }
 
 void frame_retry(tti_buf *out, uint64_t ms) {

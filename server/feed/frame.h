@@ -19,7 +19,9 @@ void frame_dropped(tti_buf *out, uint64_t from_seq, uint64_t to_seq,
  * log ends at `head`. Its id is head. */
 void frame_reset(tti_buf *out, uint64_t requested, uint64_t head);
 
-/* An id without data moves the client's position and shows it nothing. */
+/* "event: position": the client has everything up to here. With data, since
+ * most clients forget an id that comes without; under a name of its own, so
+ * that those who only wait for messages see nothing. */
 void frame_position(tti_buf *out, uint64_t seq);
 
 /* How long the client waits before it comes back. */

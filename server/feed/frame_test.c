@@ -48,12 +48,12 @@ static void reset_names_both_ends(void **state) {
         "event: reset\nid: 12\ndata: {\"requested\":900,\"head\":12}\n\n");
 }
 
-static void a_position_shows_nothing(void **state) {
+static void a_position_has_data_and_is_no_message(void **state) {
   (void)state;
   tti_buf buf = empty();
   frame_retry(&buf, 2000);
   frame_position(&buf, 5);
-  check(&buf, "retry: 2000\n\nid: 5\n\n");
+  check(&buf, "retry: 2000\n\nevent: position\nid: 5\ndata: {\"seq\":5}\n\n");
 }
 
 int main(void) {
@@ -61,7 +61,7 @@ int main(void) {
       cmocka_unit_test(an_event_is_its_id_and_one_line),
       cmocka_unit_test(dropped_moves_the_position_over_the_loss),
       cmocka_unit_test(reset_names_both_ends),
-      cmocka_unit_test(a_position_shows_nothing),
+      cmocka_unit_test(a_position_has_data_and_is_no_message),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

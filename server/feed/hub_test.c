@@ -1,5 +1,6 @@
 #include "tests/unit.h"
 
+#include "server/feed/frame.h"
 #include "server/feed/hub.h"
 #include <pthread.h>
 #include <sched.h>
@@ -336,17 +337,17 @@ static seen look(client *c, uint64_t after, bool whole) {
       s.reset = true;
       s.last_id = id;
       at = id;
-    } else if (sscanf(text, "id: %llu", &id) == 1) {
-      bool event = strstr(text, "\ndata: {") != NULL;
-      if (event) {
-        assert_true(id > at);
-        if (whole)
-          assert_int_equal(id, at + 1);
-        if (s.events++ == 0)
-          s.first = id;
-        s.last = id;
-      }
+    } else if (sscanf(text, "event: position\nid: %llu", &id) == 1) {
       assert_true(id >= s.last_id);
+      at = id;
+      s.last_id = id;
+    } else if (sscanf(text, "id: %llu", &id) == 1) {
+      assert_true(id > at);
+      if (whole)
+        assert_int_equal(id, at + 1);
+      if (s.events++ == 0)
+        s.first = id;
+      s.last = id;
       at = id;
       s.last_id = id;
     }
@@ -455,11 +456,13 @@ static void the_first_frames_tell_retry_and_position(void **state) {
   world *w = world_new((setting){.ring_entries = 16});
   publish(w, 3);
   client *c = connect_tail(w);
-  char want[64];
-  snprintf(want, sizeof(want), "retry: 2000\n\nid: %llu\n\n",
-           (unsigned long long)w->last_seq);
-  assert_int_equal(c->got.len, strlen(want));
-  assert_memory_equal(c->got.data, want, c->got.len);
+  tti_buf want;
+  tti_buf_init(&want, 256);
+  frame_retry(&want, 2000);
+  frame_position(&want, w->last_seq);
+  assert_int_equal(c->got.len, want.len);
+  assert_memory_equal(c->got.data, want.data, want.len);
+  tti_buf_fini(&want);
   client *beyond = connect_after(w, w->last_seq + 7);
   settle(w);
   publish(w, 2);
@@ -626,11 +629,10 @@ static void nothing_is_written_after_the_end(void **state) {
   client *c = connect_tail(w);
   hub_close(w->hub);
   assert_true(c->ended);
-  unsigned long long id, retry;
-  assert_int_equal(sscanf(c->got.data,
-                          "retry: 2000\n\nid: %llu\n\nretry: %llu\n\n", &id,
-                          &retry),
-                   2);
+  unsigned long long retry;
+  const char *last = strstr(c->got.data, "}\n\n");
+  assert_non_null(last);
+  assert_int_equal(sscanf(last, "}\n\nretry: %llu\n\n", &retry), 1);
   assert_true(retry >= 2000 && retry <= 5000);
   disconnect(c);
   world_free(w);

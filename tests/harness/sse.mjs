@@ -2,9 +2,10 @@
 // client that people use, `eventsource`, has its own tests in e2e.)
 import http from "node:http";
 
-// Opens url and calls on({type, id, data}) for each event. `headers` may hold
-// Last-Event-ID. Resolves when the head is there; close() ends it; `ended`
-// resolves when the server ends it or the connection breaks.
+// Opens url and calls on({type, id, data}) for each event but those of type
+// position, whose seqs are in `positions`. `headers` may hold Last-Event-ID.
+// Resolves when the head is there; close() ends it; `ended` resolves when the
+// server ends it or the connection breaks.
 export function openStream(url, { headers = {}, on = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const request = http.get(url, {
@@ -18,6 +19,7 @@ export function openStream(url, { headers = {}, on = () => {} } = {}) {
         headers: response.headers,
         response,
         events: [],
+        positions: [],
         comments: 0,
         lastId: headers["last-event-id"] ?? "",
         retry: null,
@@ -50,8 +52,12 @@ function parse(response, stream, on) {
             id: stream.lastId,
             data: fields.data.join("\n"),
           };
-          stream.events.push(event);
-          on(event);
+          if (event.type === "position") {
+            stream.positions.push(JSON.parse(event.data).seq);
+          } else {
+            stream.events.push(event);
+            on(event);
+          }
         }
         fields = { type: "message", data: [] };
         continue;

@@ -309,6 +309,7 @@ test("tail shows what comes; --after, --all, filters and -n choose", async (t) =
   const time = String.raw`\d\d:\d\d:\d\d\.\d{3}`;
   assert.match(live.lines()[0], new RegExp(`^${time} info  new/ops one k=v n=1\\.50$`));
   assert.match(errors.lines()[0], new RegExp(`^${time} fatal newer two @x$`));
+  assert.equal(live.err + errors.err, "");
 
   const seqs = async (...args) => {
     const { code, out, err } = await cli(server, ["tail", "--json", ...args]);

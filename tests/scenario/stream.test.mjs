@@ -45,6 +45,7 @@ test("a stream says what it is, when to come back and where it stands", async (t
   assert.equal(stream.headers["x-accel-buffering"], "no");
   assert.match(stream.headers["telltale-log"], /^[0-9a-f-]{36}$/);
   await until(() => stream.retry === 2000 && stream.lastId === "3");
+  assert.deepEqual(stream.positions, [3]);
   await emit(server, 1);
   await until(() => stream.events.length === 1);
   assert.equal(stream.events[0].id, "4");
@@ -133,6 +134,7 @@ test("silence is broken by a comment, and by the position where a filter hides w
   await server.control("clock advance_us 16000000");
   await until(() => quiet.comments > 0 && hidden.lastId === "3");
   assert.equal(hidden.events.length, 0);
+  assert.deepEqual(hidden.positions, [0, 3]);
 });
 
 test("a stream over HTTP/1.0 ends with the connection; HEAD has only the head", async (t) => {
