@@ -1,7 +1,7 @@
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
-#include "server/http/http.h"
+#include "server/http/describe.h"
 #include "server/store/store.h"
 
 /* Who may do what. Scopes are bits; admin includes the others. */
@@ -110,5 +110,8 @@ void auth_serve_token_revoke(http_request *request, void *context);
 /* One token as JSON, without its text: {"id", "name", "scopes", "created_at"}.
  * `text` NULL: none. */
 void auth_token_json(tti_buf *out, const store_token *token, const char *text);
+
+extern const http_description auth_token_create_about, auth_token_list_about,
+    auth_token_revoke_about;
 
 #endif

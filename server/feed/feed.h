@@ -4,7 +4,7 @@
 #include "lib/event/view.h"
 #include "server/auth/auth.h"
 #include "server/bus/bus.h"
-#include "server/http/http.h"
+#include "server/http/describe.h"
 
 /* Live event streams: one feed a loop turns the ring into bytes, renders each
  * envelope once a view, evaluates each distinct filter once an envelope, and
@@ -49,5 +49,9 @@ void feed_counts_get(const feed *f, feed_counts *out_counts);
 void feed_close(feed *f);
 /* Between loop_stop and loop_free, before the bus and the store are closed. */
 void feed_free(feed *f);
+
+/* What feed_serve reads besides the lists of query.h, for descriptions. */
+extern const http_parameter feed_position[];
+extern const http_description feed_stream_about; /* of GET /events/stream */
 
 #endif

@@ -1,4 +1,5 @@
 #include "server/history/history.h"
+#include "server/history/about.h"
 #include "server/history/chain.h"
 #include "server/history/export.h"
 #include "server/history/query.h"
@@ -126,13 +127,6 @@ static uint64_t reply_head(history *h, http_request *request) {
   return status.head_seq;
 }
 
-static tti_slice query_slice(http_request *request, const char *name) {
-  tti_slice value;
-  if (!http_query_get(request, name, &value))
-    return (tti_slice){NULL, 0};
-  return value;
-}
-
 #define SHOWN_KINDS                                                            \
   (STORE_KIND_BIT(TTI_KIND_RELAY) | STORE_KIND_BIT(TTI_KIND_SESSION) |         \
    STORE_KIND_BIT(TTI_KIND_PUBLISHED))
@@ -149,11 +143,11 @@ static bool read_bounds(http_request *request, const page_input *input,
 }
 
 static bool read_page(http_request *request, bool all, page *out_page) {
-  page_input input = {.after = query_slice(request, "after"),
-                      .before = query_slice(request, "before"),
-                      .since = query_slice(request, "since"),
-                      .until = query_slice(request, "until"),
-                      .limit = query_slice(request, "limit"),
+  page_input input = {.after = http_parameter_get(request, history_after),
+                      .before = http_parameter_get(request, history_before),
+                      .since = http_parameter_get(request, history_since),
+                      .until = http_parameter_get(request, history_until),
+                      .limit = http_parameter_get(request, history_limit),
                       .all = all};
   return read_bounds(request, &input, out_page);
 }
@@ -167,7 +161,7 @@ static void answer_all(history *h, http_request *request, bool csv) {
                      "see whether the answer is whole");
     return;
   }
-  if (query_slice(request, "cursor").len > 0) {
+  if (http_parameter_get(request, history_cursor).len > 0) {
     http_reply_error(request, 400, "invalid_cursor",
                      "an export has no pages: to go on, give after=<the last "
                      "seq that you have>");
@@ -206,7 +200,7 @@ void history_list(history *h, http_request *request) {
     return;
   bounds.text_hash = needle_hash(&looked_for);
   page from = bounds;
-  tti_slice cursor = query_slice(request, "cursor");
+  tti_slice cursor = http_parameter_get(request, history_cursor);
   if (cursor.len > 0 && !page_go_on(&from, filter, kinds, cursor)) {
     http_reply_error(request, 400, "invalid_cursor",
                      "cursor is not one of this query: give it back as it was "
@@ -227,18 +221,17 @@ void history_recent(history *h, http_request *request) {
   if (!query_view(request, TTI_VIEW_RELAY, &view) ||
       !query_filter(request, SHOWN_KINDS, &filter, &kinds))
     return;
-  page from = {.limit = page_recent(query_slice(request, "n"))};
+  page from = {.limit = page_recent(http_parameter_get(request, history_n))};
   from.before_seq = reply_head(h, request) + 1;
   start(h, request, filter, kinds, NULL, view, &from, &from, true);
 }
 
-#define HOUR_US         (INT64_C(3600) * 1000000)
-#define BUCKETS_DEFAULT 60
+#define HOUR_US (INT64_C(3600) * 1000000)
 
 /* Since, until and the filters. */
 static bool read_summary(history *h, http_request *request, summary_ask *ask) {
-  page_input input = {.since = query_slice(request, "since"),
-                      .until = query_slice(request, "until")};
+  page_input input = {.since = http_parameter_get(request, history_since),
+                      .until = http_parameter_get(request, history_until)};
   if (!read_bounds(request, &input, &ask->page))
     return false;
   if (ask->by_time && ask->page.until_us == 0)
@@ -257,32 +250,23 @@ static bool read_summary(history *h, http_request *request, summary_ask *ask) {
 }
 
 void history_histogram(history *h, http_request *request) {
-  summary_ask ask = {.by_time = true, .buckets = BUCKETS_DEFAULT};
-  tti_slice by = query_slice(request, "by");
-  tti_slice buckets = query_slice(request, "buckets");
-  unsigned long long wanted = BUCKETS_DEFAULT;
-  if (by.len > 0 && !tti_slice_eq(by, TTI_SLICE("level"))) {
-    http_reply_error(request, 400, "invalid_by", "by: the only value is level");
+  summary_ask ask = {.by_time = true};
+  unsigned long long buckets;
+  size_t by;
+  if (!http_parameter_word(request, history_by_level, &by) ||
+      !http_parameter_number(request, history_buckets, &buckets))
     return;
-  }
-  if (buckets.len > 0 && (!tti_slice_to_u64(buckets, &wanted) || wanted < 1 ||
-                          wanted > TIMELINE_MAX)) {
-    http_reply_error(request, 400, "invalid_buckets",
-                     "buckets has to be a number from 1 to %d", TIMELINE_MAX);
-    return;
-  }
-  ask.buckets = (size_t)wanted;
+  ask.buckets = (size_t)buckets;
   if (read_summary(h, request, &ask))
     summary_start(&h->chains, request, &ask);
 }
 
 void history_aggregate(history *h, http_request *request) {
   summary_ask ask = {0};
-  if (!tally_by_parse(query_slice(request, "by"), &ask.by)) {
-    http_reply_error(request, 400, "invalid_by",
-                     "by has to be source, channel, action, level or agent_id");
+  size_t by;
+  if (!http_parameter_word(request, history_by, &by))
     return;
-  }
+  ask.by = (tally_by)by;
   if (read_summary(h, request, &ask))
     summary_start(&h->chains, request, &ask);
 }

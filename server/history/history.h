@@ -2,7 +2,7 @@
 #define HISTORY_HISTORY_H
 
 #include "lib/event/view.h"
-#include "server/http/http.h"
+#include "server/http/describe.h"
 #include "server/store/store.h"
 
 /* Queries over the store as HTTP answers. Each runs as a chain of bounded read
@@ -32,5 +32,8 @@ void history_recent(history *h, http_request *request);
  * "complete": false when not all could be counted in time; the newest were. */
 void history_histogram(history *h, http_request *request);
 void history_aggregate(history *h, http_request *request);
+
+extern const http_description history_list_about, history_recent_about,
+    history_histogram_about, history_aggregate_about;
 
 #endif

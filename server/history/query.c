@@ -8,6 +8,37 @@ static int shown(tti_slice text) {
   return (int)(text.len < SHOWN_BYTES ? text.len : SHOWN_BYTES);
 }
 
+#define FILTER(name, help)                                                     \
+  { name, help, HTTP_IN_QUERY, .code = "invalid_filter" }
+#define LISTED "One value, or a comma list of which any may match."
+
+static const char *const includes[] = {"log", NULL};
+
+const http_parameter query_filters[] = {
+    FILTER("source", LISTED),
+    FILTER("channel", LISTED " `log` shows log lines."),
+    FILTER("action", LISTED),
+    FILTER("level", LISTED " `>=warn` means that level and those above."),
+    FILTER("agent_id", LISTED),
+    {.name = NULL}};
+
+const http_parameter query_include[] = {
+    {"include", "`log`: log lines too.", HTTP_IN_QUERY, HTTP_WORD,
+     .words = includes, .code = "invalid_include"},
+    {.name = NULL}};
+
+const http_parameter query_text[] = {
+    {"q", "Keeps events whose action or data contains this text.",
+     HTTP_IN_QUERY, HTTP_TEXT, .max = NEEDLE_MAX, .code = "invalid_q"},
+    {.name = NULL}};
+
+static const char *const views[] = {"relay", "envelope", NULL};
+
+const http_parameter query_views[] = {
+    {"view", "The form in which events are shown.", HTTP_IN_QUERY, HTTP_WORD,
+     .words = views, .code = "invalid_view"},
+    {.name = NULL}};
+
 static bool add_filters(http_request *request, tti_filter *filter) {
   tti_slice rest = http_request_query(request);
   tti_slice name, value;
@@ -43,16 +74,12 @@ bool query_filter(http_request *request, unsigned kinds,
   }
   if (!add_filters(request, filter))
     goto fail;
-  tti_slice include;
-  if (http_query_get(request, "include", &include) && include.len > 0) {
-    if (!tti_slice_eq(include, TTI_SLICE("log"))) {
-      http_reply_error(request, 400, "invalid_include",
-                       "include: \"%.*s\" is not known; the only value is log",
-                       shown(include), include.ptr);
-      goto fail;
-    }
+  enum { LOG, NONE };
+  size_t include = NONE;
+  if (!http_parameter_word(request, query_include, &include))
+    goto fail;
+  if (include == LOG)
     kinds |= STORE_KIND_BIT(TTI_KIND_LOG);
-  }
   if (tti_filter_names_channel(filter, TTI_SLICE("log")))
     kinds |= STORE_KIND_BIT(TTI_KIND_LOG);
   *out_filter = filter;
@@ -64,8 +91,7 @@ fail:
 }
 
 bool query_needle(http_request *request, needle *out_needle) {
-  tti_slice text = {"", 0};
-  http_query_get(request, "q", &text);
+  tti_slice text = http_parameter_get(request, query_text);
   if (needle_init(out_needle, text))
     return true;
   http_reply_error(request, 400, "invalid_q",
@@ -75,23 +101,11 @@ bool query_needle(http_request *request, needle *out_needle) {
 }
 
 bool query_view(http_request *request, tti_view fallback, tti_view *out_view) {
-  tti_slice value;
-  if (!http_query_get(request, "view", &value) || value.len == 0) {
-    *out_view = fallback;
-    return true;
-  }
-  if (tti_slice_eq(value, TTI_SLICE("relay"))) {
-    *out_view = TTI_VIEW_RELAY;
-    return true;
-  }
-  if (tti_slice_eq(value, TTI_SLICE("envelope"))) {
-    *out_view = TTI_VIEW_ENVELOPE;
-    return true;
-  }
-  http_reply_error(request, 400, "invalid_view",
-                   "view: \"%.*s\" is not known; give relay or envelope",
-                   shown(value), value.ptr);
-  return false;
+  size_t index = fallback == TTI_VIEW_ENVELOPE;
+  if (!http_parameter_word(request, query_views, &index))
+    return false;
+  *out_view = index ? TTI_VIEW_ENVELOPE : TTI_VIEW_RELAY;
+  return true;
 }
 
 /* "0" to "1" with up to three digits after the point, in thousandths (RFC 9110,

@@ -4,10 +4,15 @@
 #include "lib/event/filter.h"
 #include "lib/event/view.h"
 #include "server/history/needle.h"
-#include "server/http/http.h"
+#include "server/http/describe.h"
 
 /* What the read routes take from their query string. Each answers the request
- * with 400 and returns false where the input is wrong. */
+ * with 400 and returns false where the input is wrong. The lists are for the
+ * descriptions of routes that use them. */
+extern const http_parameter query_filters[]; /* query_filter */
+extern const http_parameter query_include[]; /* the same */
+extern const http_parameter query_text[];    /* query_needle */
+extern const http_parameter query_views[];   /* query_view */
 
 /* The five filters, and the kinds of record (STORE_KIND_BIT): `kinds`, and log
  * lines too with include=log, or when the filter names the channel "log". The

@@ -44,16 +44,8 @@ uint64_t sketch_quantile(const sketch *s, unsigned percent) {
 
 /* ---- By key ---- */
 
-bool tally_by_parse(tti_slice text, tally_by *out_by) {
-  static const char *const names[] = {"source", "channel", "action", "level",
-                                      "agent_id"};
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-    if (tti_slice_eq(text, tti_slice_of(names[i]))) {
-      *out_by = (tally_by)i;
-      return true;
-    }
-  return false;
-}
+const char *const tally_by_names[] = {"source", "channel",  "action",
+                                      "level",  "agent_id", NULL};
 
 void tally_init(tally *t, tally_by by) {
   *t = (tally){.by = by};

@@ -33,8 +33,7 @@ typedef enum tally_by {
   TALLY_AGENT_ID
 } tally_by;
 
-/* False: not one of the five. */
-bool tally_by_parse(tti_slice text, tally_by *out_by);
+extern const char *const tally_by_names[]; /* in that order, NULL-terminated */
 
 #define TALLY_KEYS      1000
 #define TALLY_KEY_BYTES 256

@@ -15,10 +15,10 @@ static void count(http_request *r, void *context) {
 }
 
 static const http_route routes[] = {
-    {HTTP_POST_, "/small", "small", count, NULL, 1000, true, 0},
-    {HTTP_POST_, "/big", "big", count, NULL, 8u << 20, true, 0},
-    {HTTP_POST_, "/closed", "closed", count, NULL, 1000, true, 1},
-    {HTTP_GET_, "/none", "none", count, NULL, 0, false, 0},
+    {HTTP_POST_, "/small", "small", count, NULL, 1000, true, .scope = 0},
+    {HTTP_POST_, "/big", "big", count, NULL, 8u << 20, true, .scope = 0},
+    {HTTP_POST_, "/closed", "closed", count, NULL, 1000, true, .scope = 1},
+    {HTTP_GET_, "/none", "none", count, NULL, 0, false, .scope = 0},
 };
 
 static bool gate(http_request *r, const http_route *route, void *context) {

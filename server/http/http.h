@@ -33,6 +33,7 @@ typedef struct http_route {
   bool overlaps;         /* consecutive pipelined requests may be in progress
                             together; their answers still go out in order */
   unsigned scope;        /* for the gate; http gives it no meaning */
+  const struct http_description *about; /* describe.h */
 } http_route;
 
 /* Asked when the head is complete, before any of the body is read. To let the
@@ -135,7 +136,8 @@ void http_connection_set_data(http_request *request, void *data,
  */
 bool http_query_next(http_request *request, tti_slice *rest,
                      tti_slice *out_name, tti_slice *out_value);
-/* The first value of `name`; false when it is not there. */
+/* The first value of `name`; false when it is not there. A route that has a
+ * description names there what it reads (asserted). */
 bool http_query_get(http_request *request, const char *name,
                     tti_slice *out_value);
 

@@ -22,8 +22,9 @@ static void long_answer(http_request *r, void *context) {
 }
 
 static const http_route routes[] = {
-    {HTTP_GET_ | HTTP_POST_, "/long", "long", long_answer, NULL, 0, false, 0},
-    {HTTP_GET_ | HTTP_POST_, "/", "root", hello, NULL, 1000, false, 0},
+    {HTTP_GET_ | HTTP_POST_, "/long", "long", long_answer, NULL, 0, false,
+     .scope = 0},
+    {HTTP_GET_ | HTTP_POST_, "/", "root", hello, NULL, 1000, false, .scope = 0},
 };
 
 static void start(fixture *f, http_options options) {

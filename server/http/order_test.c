@@ -25,10 +25,10 @@ static void at_once(http_request *r, void *context) {
 }
 
 static const http_route routes[] = {
-    {HTTP_POST_, "/hold", "hold", hold, NULL, 100000, true, 0},
-    {HTTP_GET_, "/alone", "alone", hold, NULL, 0, false, 0},
-    {HTTP_GET_, "/now", "now", at_once, NULL, 0, false, 0},
-    {HTTP_POST_, "/quick", "quick", at_once, NULL, 100, true, 0},
+    {HTTP_POST_, "/hold", "hold", hold, NULL, 100000, true, .scope = 0},
+    {HTTP_GET_, "/alone", "alone", hold, NULL, 0, false, .scope = 0},
+    {HTTP_GET_, "/now", "now", at_once, NULL, 0, false, .scope = 0},
+    {HTTP_POST_, "/quick", "quick", at_once, NULL, 100, true, .scope = 0},
 };
 
 static const http_options options = {.routes = routes, .route_count = 4};

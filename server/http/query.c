@@ -1,4 +1,6 @@
+#include "server/http/describe.h"
 #include "server/http/request.h"
+#include <assert.h>
 
 static int hex_value(char c) {
   if (c >= '0' && c <= '9')
@@ -67,8 +69,20 @@ bool http_query_next(http_request *request, tti_slice *rest,
   return false;
 }
 
+/* Whether the route's description, where it has one, names the parameter. */
+static bool is_described(const http_route *route, const char *name) {
+  if (!route->about)
+    return true;
+  for (size_t i = 0; i < HTTP_GROUPS_MAX && route->about->parameters[i]; i++)
+    for (const http_parameter *p = route->about->parameters[i]; p->name; p++)
+      if (p->in == HTTP_IN_QUERY && strcmp(p->name, name) == 0)
+        return true;
+  return false;
+}
+
 bool http_query_get(http_request *request, const char *name,
                     tti_slice *out_value) {
+  assert(is_described(request->route, name));
   tti_slice rest = http_request_query(request);
   tti_slice key, value;
   while (http_query_next(request, &rest, &key, &value)) {

@@ -34,11 +34,13 @@ static void query(http_request *r, void *context) {
 static char hello_text[] = "hello", gone_text[] = "gone";
 
 static const http_route routes[] = {
-    {HTTP_POST_ | HTTP_PUT_, "/echo", "echo", echo, NULL, 100000, true, 0},
-    {HTTP_GET_, "/", "root", hello, hello_text, 0, false, 0},
-    {HTTP_GET_, "/items/{id}", "item", param, NULL, 0, false, 0},
-    {HTTP_DELETE_, "/items/{id}", "item", hello, gone_text, 0, false, 0},
-    {HTTP_GET_, "/query", "query", query, NULL, 0, false, 0},
+    {HTTP_POST_ | HTTP_PUT_, "/echo", "echo", echo, NULL, 100000, true,
+     .scope = 0},
+    {HTTP_GET_, "/", "root", hello, hello_text, 0, false, .scope = 0},
+    {HTTP_GET_, "/items/{id}", "item", param, NULL, 0, false, .scope = 0},
+    {HTTP_DELETE_, "/items/{id}", "item", hello, gone_text, 0, false,
+     .scope = 0},
+    {HTTP_GET_, "/query", "query", query, NULL, 0, false, .scope = 0},
 };
 
 static const http_options options = {

@@ -51,8 +51,8 @@ static void short_stream(http_request *r, void *context) {
 }
 
 static const http_route routes[] = {
-    {HTTP_GET_, "/stream", "stream", open_stream, NULL, 0, false, 0},
-    {HTTP_GET_, "/short", "short", short_stream, NULL, 0, false, 0},
+    {HTTP_GET_, "/stream", "stream", open_stream, NULL, 0, false, .scope = 0},
+    {HTTP_GET_, "/short", "short", short_stream, NULL, 0, false, .scope = 0},
 };
 
 static const http_options options = {.routes = routes, .route_count = 2};

@@ -1,6 +1,7 @@
 #include "server/relay/relay_state.h"
 
 #include "server/io/clock.h"
+#include "server/openapi/openapi.h"
 #include "web/web.h"
 
 #include <stdlib.h>
@@ -45,6 +46,15 @@ static void token_revoke(http_request *request, void *context) {
   auth_serve_token_revoke(request, ((relay *)context)->options.auth);
 }
 
+static void serve_openapi(http_request *request, void *context) {
+  relay *r = context;
+  tti_buf body;
+  tti_buf_init(&body, 4 << 20);
+  openapi_write(r->routes, r->route_count, r->options.version, &body);
+  relay_reply_json(request, 200, &body);
+  tti_buf_fini(&body);
+}
+
 static void serve_file(http_request *request, void *context) {
   const http_file *file = context;
   http_reply_header(request, "Content-Security-Policy",
@@ -74,39 +84,44 @@ static void make_routes(relay *r) {
     unsigned scope;
     size_t max_body;
     bool overlaps;
+    const http_description *about;
   } table[] = {
       {HTTP_POST_, "/events", "events", relay_serve_event, AUTH_INGEST,
-       o->max_body, true},
+       o->max_body, true, &relay_event_about},
       {HTTP_POST_, "/events/batch", "events_batch", relay_serve_batch,
-       AUTH_INGEST, o->max_batch_body, true},
-      {HTTP_GET_, "/events", "events_list", serve_list, AUTH_READ, 0, false},
+       AUTH_INGEST, o->max_batch_body, true, &relay_batch_about},
+      {HTTP_GET_, "/events", "events_list", serve_list, AUTH_READ, 0, false,
+       &history_list_about},
       {HTTP_GET_, "/events/stream", "events_stream", serve_stream, AUTH_READ, 0,
-       false},
+       false, &feed_stream_about},
       {HTTP_GET_, "/events/recent", "events_recent", serve_recent, AUTH_READ, 0,
-       false},
+       false, &history_recent_about},
       {HTTP_GET_, "/events/histogram", "events_histogram", serve_histogram,
-       AUTH_READ, 0, false},
+       AUTH_READ, 0, false, &history_histogram_about},
       {HTTP_GET_, "/events/aggregate", "events_aggregate", serve_aggregate,
-       AUTH_READ, 0, false},
+       AUTH_READ, 0, false, &history_aggregate_about},
       {HTTP_GET_, "/events/stats", "events_stats", relay_serve_stats, AUTH_READ,
-       0, false},
+       0, false, &relay_stats_about},
       {HTTP_GET_, "/events/rate", "events_rate", relay_serve_rate, AUTH_READ, 0,
-       false},
+       false, &relay_rate_about},
       {HTTP_GET_, "/events/channels", "events_channels", relay_serve_channels,
-       AUTH_READ, 0, false},
+       AUTH_READ, 0, false, &relay_channels_about},
       {HTTP_GET_, "/healthz", "healthz", relay_serve_healthz, AUTH_NONE, 0,
-       false},
-      {HTTP_GET_, "/readyz", "readyz", relay_serve_readyz, AUTH_NONE, 0, false},
+       false, &relay_healthz_about},
+      {HTTP_GET_, "/readyz", "readyz", relay_serve_readyz, AUTH_NONE, 0, false,
+       &relay_readyz_about},
       {HTTP_GET_, "/metrics", "metrics", relay_serve_metrics, AUTH_READ, 0,
-       false},
+       false, &relay_metrics_about},
+      {HTTP_GET_, "/openapi.json", "openapi", serve_openapi, AUTH_READ, 0,
+       false, &relay_openapi_about},
       {HTTP_GET_, "/api/v1/status", "status", relay_serve_status, AUTH_READ, 0,
-       false},
+       false, &relay_status_about},
       {HTTP_POST_, "/api/v1/tokens", "token_create", token_create, AUTH_ADMIN,
-       TOKEN_BODY, false},
+       TOKEN_BODY, false, &auth_token_create_about},
       {HTTP_GET_, "/api/v1/tokens", "token_list", token_list, AUTH_ADMIN, 0,
-       false},
+       false, &auth_token_list_about},
       {HTTP_DELETE_, "/api/v1/tokens/{id}", "token_revoke", token_revoke,
-       AUTH_ADMIN, TOKEN_BODY, false},
+       AUTH_ADMIN, TOKEN_BODY, false, &auth_token_revoke_about},
   };
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
     add_route(r, (http_route){.methods = table[i].methods,
@@ -116,14 +131,16 @@ static void make_routes(relay *r) {
                               .context = r,
                               .max_body_bytes = table[i].max_body,
                               .overlaps = table[i].overlaps,
-                              .scope = table[i].scope});
+                              .scope = table[i].scope,
+                              .about = table[i].about});
   for (size_t i = 0; i < web_file_count; i++)
     add_route(r, (http_route){.methods = HTTP_GET_,
                               .pattern = web_files[i].path,
                               .name = "page",
                               .handler = serve_file,
                               .context = (void *)&web_files[i],
-                              .scope = AUTH_NONE});
+                              .scope = AUTH_NONE,
+                              .about = &relay_page_about});
 }
 
 const http_route *relay_routes(const relay *r, size_t *out_count) {

@@ -78,6 +78,14 @@ void relay_serve_readyz(http_request *request, void *context);
 void relay_serve_status(http_request *request, void *context);
 void relay_serve_metrics(http_request *request, void *context);
 
+/* ---- about.c ---- */
+enum { RELAY_BUCKETS_MAX = 300 };
+extern const http_parameter relay_minutes[], relay_buckets[];
+extern const http_description relay_event_about, relay_batch_about,
+    relay_stats_about, relay_rate_about, relay_channels_about,
+    relay_healthz_about, relay_readyz_about, relay_metrics_about,
+    relay_status_about, relay_openapi_about, relay_page_about;
+
 /* ---- ingest.c ---- */
 void relay_lane_init(relay_lane *lane, relay *r, loop *l);
 void relay_lane_fini(relay_lane *lane);

@@ -7,7 +7,7 @@
 
 /* What tells how the server is: counters, health, status. */
 
-enum { COUNTS_MAX = 1000, DEFAULT_MINUTES = 5, DEFAULT_BUCKETS = 60 };
+enum { COUNTS_MAX = 1000 };
 
 void relay_reply_json(http_request *request, int status, tti_buf *body) {
   size_t len;
@@ -124,35 +124,29 @@ void relay_serve_stats(http_request *request, void *context) {
   free(counts);
 }
 
-/* A query number; `fallback` when it is absent, no number, 0 or above `max`. */
-static unsigned query_number(http_request *request, const char *name,
-                             unsigned max, unsigned fallback) {
-  tti_slice text;
+/* The number, or its fallback where it makes no sense. */
+static unsigned lenient(http_request *request, const http_parameter *p) {
   unsigned long long number;
-  if (!http_query_get(request, name, &text) ||
-      !tti_slice_to_u64(text, &number) || number == 0 || number > max)
-    return fallback;
+  if (!tti_slice_to_u64(http_parameter_get(request, p), &number) ||
+      number < p->min || number > p->max)
+    tti_slice_to_u64(tti_slice_of(p->fallback), &number);
   return (unsigned)number;
 }
 
 void relay_serve_rate(http_request *request, void *context) {
-  enum { BUCKETS_MAX = 300, MINUTES_MAX = RELAY_RATE_SECONDS / 60 };
   relay *r = context;
-  uint64_t sums[BUCKETS_MAX];
-  tti_slice text;
+  uint64_t sums[RELAY_BUCKETS_MAX];
   unsigned long long minutes;
-  if (http_query_get(request, "minutes", &text) &&
-      tti_slice_to_u64(text, &minutes) && minutes > MINUTES_MAX) {
-    http_reply_error(request, 400, "invalid_parameter",
-                     "minutes may be at most %d: rates are kept for an hour; "
+  if (tti_slice_to_u64(http_parameter_get(request, relay_minutes), &minutes) &&
+      minutes > relay_minutes->max) {
+    http_reply_error(request, 400, relay_minutes->code,
+                     "minutes may be at most %llu: rates are kept for an hour; "
                      "GET /events has the rest",
-                     MINUTES_MAX);
+                     relay_minutes->max);
     return;
   }
-  unsigned window_s =
-      60 * query_number(request, "minutes", MINUTES_MAX, DEFAULT_MINUTES);
-  unsigned buckets =
-      query_number(request, "buckets", BUCKETS_MAX, DEFAULT_BUCKETS);
+  unsigned window_s = 60 * lenient(request, relay_minutes);
+  unsigned buckets = lenient(request, relay_buckets);
   tti_buf body;
   tti_buf_init(&body, 8192);
   relay_rate_buckets(&r->rate, server_monotonic_us(), window_s, buckets, sums);
