@@ -228,7 +228,7 @@ void history_recent(history *h, http_request *request) {
 
 #define HOUR_US (INT64_C(3600) * 1000000)
 
-/* Since, until and the filters. */
+/* Since, until, the filters and q. */
 static bool read_summary(history *h, http_request *request, summary_ask *ask) {
   page_input input = {.since = http_parameter_get(request, history_since),
                       .until = http_parameter_get(request, history_until)};
@@ -243,7 +243,8 @@ static bool read_summary(history *h, http_request *request, summary_ask *ask) {
                      "until has to be after since");
     return false;
   }
-  if (!query_filter(request, SHOWN_KINDS, &ask->filter, &ask->kinds))
+  if (!query_needle(request, &ask->needle) ||
+      !query_filter(request, SHOWN_KINDS, &ask->filter, &ask->kinds))
     return false;
   ask->page.before_seq = reply_head(h, request) + 1;
   return true;

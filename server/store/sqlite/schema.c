@@ -32,7 +32,10 @@ static const char version_1[] =
     "CREATE TABLE settings(name TEXT PRIMARY KEY, value BLOB NOT NULL)"
     " WITHOUT ROWID;";
 
-const migration schema_migrations[] = {{version_1}};
+static const char version_2[] =
+    "ALTER TABLE log_blocks ADD COLUMN columns BLOB;";
+
+const migration schema_migrations[] = {{version_1}, {version_2}};
 const size_t schema_migration_count =
     sizeof schema_migrations / sizeof *schema_migrations;
 
