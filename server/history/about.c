@@ -97,8 +97,8 @@ const http_description history_histogram_about = {
     .help = "Without `since` it is the hour before `until`; without `until` it "
             "ends now.",
     .tag = "events",
-    .parameters = {query_filters, query_include, history_since, history_until,
-                   history_by_level, history_buckets},
+    .parameters = {query_filters, query_include, query_text, history_since,
+                   history_until, history_by_level, history_buckets},
     .answers = {{200, "The counts.", .type = "application/json",
                  .schema = "Histogram", .headers = HEADS},
                 READ_FAILED}};
@@ -106,8 +106,8 @@ const http_description history_histogram_about = {
 const http_description history_aggregate_about = {
     .summary = "How many events by a key, with errors and durations",
     .tag = "events",
-    .parameters = {query_filters, query_include, history_since, history_until,
-                   history_by},
+    .parameters = {query_filters, query_include, query_text, history_since,
+                   history_until, history_by},
     .answers = {{200, "The counts.", .type = "application/json",
                  .schema = "Aggregate", .headers = HEADS},
                 READ_FAILED}};
