@@ -4,17 +4,10 @@
 
 #include <stdlib.h>
 
-static tt_level level_of(const char *name) {
-  for (tt_level level = TT_LEVEL_DEBUG; level <= TT_LEVEL_FATAL; level++)
-    if (strcmp(tt_level_name(level), name) == 0)
-      return level;
-  return TT_LEVEL_INFO;
-}
-
 void reload_log(const config *c) {
   server_log_configure(strcmp(c->log_format, "json") == 0 ? SERVER_LOG_JSON
                                                           : SERVER_LOG_LOGFMT,
-                       level_of(c->log_level));
+                       tti_level_parse(tti_slice_of(c->log_level)));
 }
 
 tt_error reload_rules_new(const config *c, auth_rules **out_rules) {
@@ -66,6 +59,8 @@ static tt_error prepare(server *s, int argc, char **argv, tti_buf *error,
 static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   config_adopt(&s->config, &c->config, changed, restart);
   reload_log(&s->config);
+  relay_set_log_min_level(
+      s->relay, tti_level_parse(tti_slice_of(s->config.log_min_level)));
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
   auth_rules *earlier = s->rules;
   s->rules = c->rules;

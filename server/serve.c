@@ -214,6 +214,8 @@ static tt_error make_relay(server *s) {
       .retain_ms = s->config.retain,
       .retain_bytes = s->config.retain_bytes,
   };
+  options.log_min_level =
+      tti_level_parse(tti_slice_of(s->config.log_min_level));
   return relay_new(&options, &s->relay);
 }
 

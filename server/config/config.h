@@ -30,6 +30,9 @@
     "--log-format", "logfmt", "the server's own log lines: logfmt or json")    \
   X(log_level, STRING, LIVE, "log_level", "TELLTALE_LOG_LEVEL", "--log-level", \
     "info", "lowest level of the server's own log lines")                      \
+  X(log_min_level, STRING, LIVE, "log_min_level", "TELLTALE_LOG_MIN_LEVEL",    \
+    "--log-min-level", "debug",                                                \
+    "lowest level of the log lines that are kept of POST /log")                \
   X(loops, COUNT, START, "loops", "TELLTALE_LOOPS", "--loops", "0",            \
     "event loops; 0: one a core")                                              \
   X(retain, DURATION_MS, LIVE, "retain", "TELLTALE_RETAIN", "--retain", "7d",  \

@@ -82,15 +82,25 @@ const http_description history_list_about = {
                 READ_FAILED,
                 {505, "An export needs HTTP/1.1.", .codes = "http_version"}}};
 
+#define RECENT_ANSWERS                                                         \
+  {200, "Ascending by seq.", .type = "application/json",                       \
+   .schema = "{\"type\":\"array\",\"items\":{\"$ref\":"                        \
+             "\"#/components/schemas/StoredEvent\"}}",                         \
+   .headers = HEADS ",Telltale-Complete"},                                     \
+      READ_FAILED
+
 const http_description history_recent_about = {
     .summary = "The newest events that match",
     .tag = "events",
     .parameters = {query_filters, query_include, query_views, history_n},
-    .answers = {{200, "Ascending by seq.", .type = "application/json",
-                 .schema = "{\"type\":\"array\",\"items\":{\"$ref\":"
-                           "\"#/components/schemas/StoredEvent\"}}",
-                 .headers = HEADS ",Telltale-Complete"},
-                READ_FAILED}};
+    .answers = {RECENT_ANSWERS}};
+
+const http_description history_log_recent_about = {
+    .summary = "The newest log lines that match",
+    .help = "A `level` alone stands for itself and those above.",
+    .tag = "logs",
+    .parameters = {query_filters, query_include, query_views, history_n},
+    .answers = {RECENT_ANSWERS}};
 
 const http_description history_histogram_about = {
     .summary = "How many events by time and level",

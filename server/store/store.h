@@ -164,9 +164,11 @@ typedef struct store_count {
   uint64_t count;
 } store_count;
 typedef enum store_dimension {
-  STORE_BY_SOURCE,
+  STORE_BY_SOURCE, /* of events, as the next two */
   STORE_BY_CHANNEL,
   STORE_BY_LEVEL,
+  STORE_BY_LOGGER, /* of log lines, as the next */
+  STORE_BY_LOG_LEVEL,
   STORE_DIMENSIONS
 } store_dimension;
 
