@@ -89,11 +89,15 @@ static void refuse_budget(http_request *r) {
                    "the memory for requests is used up; try again in a second");
 }
 
-/* Room for a compressed body whose decoded size is at the limit: deflate adds
- * at most this where it cannot shrink. */
+static bool is_coded(const http_request *r) {
+  return r->head.coding != HTTP_CODING_IDENTITY;
+}
+
+/* Room for a compressed body whose decoded size is at the limit: deflate and
+ * zstd add at most this where they cannot shrink. */
 static size_t wire_limit(const http_request *r) {
   size_t limit = r->route->max_body_bytes;
-  return r->head.coding == HTTP_CODING_GZIP ? limit + limit / 1000 + 64 : limit;
+  return is_coded(r) ? limit + limit / 256 + 128 : limit;
 }
 
 /* Answers what must not be read and returns false. */
@@ -110,9 +114,10 @@ static bool body_is_welcome(http_request *r) {
   if (!has_body(r))
     return true;
   if (r->head.coding == HTTP_CODING_UNKNOWN) {
-    http_reply_header(r, "Accept-Encoding", "gzip");
+    http_reply_header(r, "Accept-Encoding", HTTP_CODINGS);
     http_reply_error(r, 415, "unsupported_encoding",
-                     "Content-Encoding must be gzip or identity");
+                     "Content-Encoding may be one of " HTTP_CODINGS
+                     " and identity");
     return false;
   }
   if (r->route->max_body_bytes == 0 || r->head.length > wire_limit(r)) {
@@ -213,7 +218,7 @@ void http_dispatch_complete(http_connection *c) {
   r->state = HTTP_RUNNING;
   c->running++;
   c->running_alone += !r->route->overlaps;
-  if (r->head.coding == HTTP_CODING_GZIP && r->body_len)
+  if (is_coded(r) && r->body_len)
     http_decode(r);
   else
     r->route->handler(r, r->route->context);

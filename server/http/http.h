@@ -107,7 +107,9 @@ bool http_request_is_1_0(const http_request *request);
 tti_slice http_request_path(const http_request *request);
 tti_slice http_request_query(const http_request *request);
 const http_route *http_request_route(const http_request *request);
-/* Decoded body (inflated where Content-Encoding said gzip); {NULL,0}: none. */
+/* The codings that bodies may have, for Accept-Encoding. */
+#define HTTP_CODINGS "gzip, zstd"
+/* Decoded body (inflated where Content-Encoding said so); {NULL,0}: none. */
 tti_slice http_request_body(const http_request *request);
 /* First header of that name (without regard to case); ptr NULL: absent. */
 tti_slice http_request_header(const http_request *request, const char *name);
