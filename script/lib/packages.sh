@@ -28,6 +28,7 @@ test   clang-format-14
 test   man-db
 test   valgrind
 test   curl
+test   openssl
 test   sqlite3
 test   zstd
 test   chromium

@@ -136,15 +136,6 @@ static bool body_is_welcome(http_request *r) {
   return true;
 }
 
-static void send_continue(http_connection *c) {
-  char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-  uv_buf_t buf = uv_buf_init(text, sizeof(text) - 1);
-  /* The queue is empty but for this request, so nothing is being written; if
-   * not even this fits, the client is not worth waiting for. */
-  if (uv_try_write(&c->uv.stream, &buf, 1) != (int)sizeof(text) - 1)
-    http_connection_break(c);
-}
-
 /* The request was answered before its body was read. */
 static void pass_over(http_connection *c, http_request *r) {
   assert(r->state >= HTTP_ANSWERED); /* by the gate, or here */
@@ -175,7 +166,7 @@ void http_dispatch_start(http_connection *c, http_request *r, bool more) {
   r->state = HTTP_READING;
   http_connection_weigh(c, r);
   if (r->head.expects_continue && has_body(r) && !more)
-    send_continue(c);
+    http_connection_interim(c, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 bool http_dispatch_data(http_connection *c, tti_slice data) {
