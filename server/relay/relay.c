@@ -1,6 +1,5 @@
 #include "server/relay/relay_state.h"
 
-#include "server/history/query.h"
 #include "server/io/clock.h"
 #include "server/openapi/openapi.h"
 #include "web/web.h"
@@ -11,14 +10,11 @@
 
 static void serve_stream(http_request *request, void *context) {
   relay *r = context;
-  const feed_scope scope = {
-      .kinds = QUERY_EVENTS, .log_by_channel = true, .view = TTI_VIEW_RELAY};
-  feed_serve(r->options.feed, request, &scope);
-}
-
-static void serve_log_stream(http_request *request, void *context) {
-  relay *r = context;
-  const feed_scope scope = {.kinds = QUERY_LOGS, .view = TTI_VIEW_RELAY};
+  const feed_scope scope = {.kinds = STORE_KIND_BIT(TTI_KIND_RELAY) |
+                                     STORE_KIND_BIT(TTI_KIND_SESSION) |
+                                     STORE_KIND_BIT(TTI_KIND_PUBLISHED),
+                            .log_by_channel = true,
+                            .view = TTI_VIEW_RELAY};
   feed_serve(r->options.feed, request, &scope);
 }
 
@@ -35,11 +31,7 @@ static void serve_aggregate(http_request *request, void *context) {
 }
 
 static void serve_recent(http_request *request, void *context) {
-  history_recent(((relay *)context)->options.history, request, QUERY_EVENTS);
-}
-
-static void serve_log_recent(http_request *request, void *context) {
-  history_recent(((relay *)context)->options.history, request, QUERY_LOGS);
+  history_recent(((relay *)context)->options.history, request);
 }
 
 static void token_create(http_request *request, void *context) {
@@ -63,6 +55,18 @@ static void serve_openapi(http_request *request, void *context) {
   tti_buf_fini(&body);
 }
 
+static void backup_start(http_request *request, void *context) {
+  backup_serve_start(request, ((relay *)context)->options.backup);
+}
+
+static void backup_state(http_request *request, void *context) {
+  backup_serve_state(request, ((relay *)context)->options.backup);
+}
+
+static void backup_cancel(http_request *request, void *context) {
+  backup_serve_cancel(request, ((relay *)context)->options.backup);
+}
+
 static void serve_file(http_request *request, void *context) {
   const http_file *file = context;
   http_reply_header(request, "Content-Security-Policy",
@@ -76,7 +80,7 @@ static void serve_file(http_request *request, void *context) {
 
 /* ---- The table ---- */
 
-enum { TOKEN_BODY = 4096 };
+enum { TOKEN_BODY = 4096, BACKUP_BODY = 32768 };
 
 static void add_route(relay *r, http_route route) {
   if (r->route_count < sizeof(r->routes) / sizeof(r->routes[0]))
@@ -114,18 +118,6 @@ static void make_routes(relay *r) {
        false, &relay_rate_about},
       {HTTP_GET_, "/events/channels", "events_channels", relay_serve_channels,
        AUTH_READ, 0, false, &relay_channels_about},
-      {HTTP_POST_, "/log", "log", relay_serve_log, AUTH_INGEST, o->max_body,
-       true, &relay_log_about},
-      {HTTP_POST_, "/log/batch", "log_batch", relay_serve_log_batch,
-       AUTH_INGEST, o->max_batch_body, true, &relay_log_batch_about},
-      {HTTP_GET_, "/logs/stream", "logs_stream", serve_log_stream, AUTH_READ, 0,
-       false, &feed_log_stream_about},
-      {HTTP_GET_, "/logs/recent", "logs_recent", serve_log_recent, AUTH_READ, 0,
-       false, &history_log_recent_about},
-      {HTTP_GET_, "/logs/stats", "logs_stats", relay_serve_log_stats, AUTH_READ,
-       0, false, &relay_log_stats_about},
-      {HTTP_GET_, "/logs/rate", "logs_rate", relay_serve_log_rate, AUTH_READ, 0,
-       false, &relay_log_rate_about},
       {HTTP_GET_, "/healthz", "healthz", relay_serve_healthz, AUTH_NONE, 0,
        false, &relay_healthz_about},
       {HTTP_GET_, "/readyz", "readyz", relay_serve_readyz, AUTH_NONE, 0, false,
@@ -142,6 +134,12 @@ static void make_routes(relay *r) {
        false, &auth_token_list_about},
       {HTTP_DELETE_, "/api/v1/tokens/{id}", "token_revoke", token_revoke,
        AUTH_ADMIN, TOKEN_BODY, false, &auth_token_revoke_about},
+      {HTTP_POST_, "/api/v1/backup", "backup_start", backup_start, AUTH_ADMIN,
+       BACKUP_BODY, false, &backup_start_about},
+      {HTTP_GET_, "/api/v1/backup", "backup_state", backup_state, AUTH_ADMIN, 0,
+       false, &backup_state_about},
+      {HTTP_DELETE_, "/api/v1/backup", "backup_cancel", backup_cancel,
+       AUTH_ADMIN, BACKUP_BODY, false, &backup_cancel_about},
   };
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
     add_route(r, (http_route){.methods = table[i].methods,
@@ -193,8 +191,6 @@ tt_error relay_new(const relay_options *options, relay **out_relay) {
   atomic_init(&r->draining, false);
   relay_inflight_init(&r->inflight);
   relay_rate_init(&r->rate);
-  relay_rate_init(&r->log_rate);
-  atomic_init(&r->log_min_level, options->log_min_level);
   store_status_get(options->store, &status);
   memcpy(r->log_uuid, status.log_uuid, sizeof(r->log_uuid));
   r->lanes = calloc(options->loop_count, sizeof(*r->lanes));
@@ -215,10 +211,6 @@ void relay_set_server(relay *r, const http_server *server, const char *url) {
   r->url = strdup(url);
 }
 
-void relay_set_log_min_level(relay *r, tt_level level) {
-  atomic_store_explicit(&r->log_min_level, level, memory_order_relaxed);
-}
-
 void relay_drain(relay *r) {
   atomic_store_explicit(&r->draining, true, memory_order_relaxed);
 }
@@ -231,7 +223,6 @@ void relay_free(relay *r) {
   free(r->lanes);
   relay_scrape_free(r);
   relay_rate_fini(&r->rate);
-  relay_rate_fini(&r->log_rate);
   relay_inflight_fini(&r->inflight);
   free(r->url);
   free(r);

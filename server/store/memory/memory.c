@@ -205,7 +205,6 @@ static void run_job(memory_store *m, store_job *job) {
   case STORE_JOB_TOKEN_REVOKE:
     revoke_token(m, job);
     break;
-  case STORE_JOB_SET: /* nothing reads it back in this life */
   case STORE_JOB_BARRIER:
     break;
   }

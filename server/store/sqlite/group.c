@@ -13,16 +13,6 @@ static int reserve(sqlite_store *s, store_job *job) {
   return SQLITE_OK;
 }
 
-static int put_setting(sqlite_store *s, const store_job *job) {
-  int rc;
-  sqlite3_stmt *put = writer_statement(&s->writer, STMT_PUT_SETTING, &rc);
-  if (!put)
-    return rc;
-  sqlite3_bind_text(put, 1, job->name, -1, SQLITE_STATIC);
-  bind_blob(put, 2, job->value.ptr, job->value.len);
-  return database_run(put);
-}
-
 int group_run_job(sqlite_store *s, store_job *job) {
   job->verdict = STORE_OK;
   job->reason[0] = '\0';
@@ -37,8 +27,6 @@ int group_run_job(sqlite_store *s, store_job *job) {
     return token_create(s, job);
   case STORE_JOB_TOKEN_REVOKE:
     return token_revoke(s, job);
-  case STORE_JOB_SET:
-    return put_setting(s, job);
   case STORE_JOB_BARRIER:
     break;
   }
