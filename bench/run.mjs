@@ -11,6 +11,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { history } from "./history.mjs";
 import { ingest } from "./ingest.mjs";
 import { latency, memory, sse } from "./sse.mjs";
 import { start } from "./start.mjs";
@@ -57,6 +58,11 @@ const targets = {
   memory_idle: { of: "value", better: "less", floor: 12, aim: 6 },
   memory_subscriber: { of: "value", better: "less", floor: 8, aim: 2 },
   start_million: { of: "value", better: "less", floor: 200, aim: 50 },
+  histogram_million: { of: "value", better: "less", floor: 200, aim: 100 },
+  histogram_million_filter: { of: "value", better: "less", floor: 200, aim: 100 },
+  aggregate_million: { of: "value", better: "less", floor: 200, aim: 100 },
+  aggregate_million_source: { of: "value", better: "less", floor: 200, aim: 100 },
+  aggregate_million_filter: { of: "value", better: "less", floor: 200, aim: 100 },
 };
 
 function programs() {
@@ -133,5 +139,6 @@ if (wants("sse")) rows.push(...(await sse(options.build, { ...settings, runs: Ma
 if (wants("latency")) rows.push(...(await latency(options.build, settings)));
 if (wants("memory")) rows.push(...(await memory(options.build, settings)));
 if (wants("start")) rows.push(...(await start(options.build, settings)));
+if (wants("history")) rows.push(...(await history(options.build, settings)));
 console.log(table(rows));
 if (options.write) writeFileSync(path.join(root, "docs/performance.md"), page(rows));

@@ -11,8 +11,7 @@
 
 enum {
   OPT_FILTERS = 0,
-  OPT_INCLUDE = CLI_FILTER_COUNT,
-  OPT_SINCE,
+  OPT_SINCE = CLI_FILTER_COUNT,
   OPT_UNTIL,
   OPT_AFTER,
   OPT_BEFORE,
@@ -26,7 +25,6 @@ enum {
 
 static const cli_option options[] = {
     CLI_FILTER_ROWS,
-    {"--include", 0, "log", "log lines too"},
     {"--since", 0, "TIME",
      "received at or after: 10m, 2h, 3d ago, or RFC 3339"},
     {"--until", 0, "TIME", "received before, likewise"},
@@ -106,10 +104,6 @@ static int check(const events_args *args) {
 /* Which events, without where they begin and end. */
 static void put_filters(const events_args *args, tti_buf *query) {
   cli_filters_query(query, args->values + OPT_FILTERS);
-  if (args->values[OPT_INCLUDE]) {
-    tti_buf_append_text(query, "&include=");
-    client_escape(query, args->values[OPT_INCLUDE]);
-  }
 }
 
 static void put_query(const events_args *args, tti_buf *query) {

@@ -3,7 +3,7 @@
 void cli_filters_query(tti_buf *path,
                        const char *const values[CLI_FILTER_COUNT]) {
   static const char *const keys[CLI_FILTER_COUNT] = {
-      "source", "channel", "action", "level", "agent_id"};
+      "source", "channel", "action", "level", "agent_id", "include"};
   for (int i = 0; i < CLI_FILTER_COUNT; i++) {
     if (!values[i])
       continue;

@@ -9,11 +9,12 @@
   {"--source", 's', "NAME", "only this source (a,b: either)"},                 \
       {"--channel", 'c', "NAME", "only this channel"},                         \
       {"--action", 'a', "NAME", "only this action"},                           \
-      {"--level", 'l', "LEVEL", "only this level, or '>=warn'"}, {             \
-    "--agent-id", 0, "ID", "only this agent"                                   \
+      {"--level", 'l', "LEVEL", "only this level, or '>=warn'"},               \
+      {"--agent-id", 0, "ID", "only this agent"}, {                            \
+    "--include", 0, "log", "log lines too; --channel log: only those"          \
   }
 
-enum { CLI_FILTER_COUNT = 5 };
+enum { CLI_FILTER_COUNT = 6 };
 
 /* Appends "&key=value" for each filter that was given. */
 void cli_filters_query(tti_buf *path,

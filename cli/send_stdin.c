@@ -62,10 +62,10 @@ static void wait_before_retry(const client_answer *answer, unsigned tries) {
 static void report_place(const sender *s) {
   tti_batch parsed;
   tti_parse_error error;
-  tti_parse_options options = {.now_us = 0};
+  tti_parse_options options = {.form = TTI_PARSE_ARRAY};
   tti_batch_init(&parsed, BATCH_EVENTS, 4 * ITEM_MAX_BYTES);
-  tt_error result = tti_parse_relay_array(tti_buf_slice(&s->batch), &options,
-                                          &parsed, &error);
+  tt_error result =
+      tti_parse_relay(tti_buf_slice(&s->batch), &options, &parsed, &error);
   tti_batch_fini(&parsed);
   if (s->answer.status == 400 && result == TT_EPARSE)
     fprintf(stderr,

@@ -25,6 +25,7 @@ typedef struct server {
   bus *bus;
   loop *loops[LOOPS_MAX];
   size_t loop_count;
+  tls *tls; /* NULL: plain HTTP */
   auth *auth;
   history *history;
   backup *backup;

@@ -80,6 +80,14 @@ static store_durability durability_of(const char *text) {
                                        : STORE_SYNC;
 }
 
+/* Files that cannot be used are bad options. */
+static tt_error make_tls(server *s, tti_buf *error) {
+  tls_certificate *certificate;
+  tt_error result = reload_certificate(&s->config, error, &certificate);
+  return result == TT_OK && certificate ? tls_new(certificate, &s->tls)
+                                        : result;
+}
+
 static tt_error open_store(server *s, tti_buf *error) {
   tt_error result = config_store_path(&s->config, error, &s->store_path);
   if (result != TT_OK)
@@ -215,6 +223,8 @@ static tt_error make_relay(server *s) {
       .retain_ms = s->config.retain,
       .retain_bytes = s->config.retain_bytes,
   };
+  options.log_min_level =
+      tti_level_parse(tti_slice_of(s->config.log_min_level));
   return relay_new(&options, &s->relay);
 }
 
@@ -226,6 +236,7 @@ static tt_error listen_http(server *s, tti_buf *error) {
       .answered_context = s->relay,
       .budget_bytes = s->config.budget,
       .max_connections = (unsigned)s->config.max_connections,
+      .tls = s->tls,
   };
   options.routes = relay_routes(s->relay, &options.route_count);
   tt_error result = http_server_new(&options, s->loops, s->loop_count,
@@ -233,8 +244,8 @@ static tt_error listen_http(server *s, tti_buf *error) {
   if (result != TT_OK)
     return result;
   bool v6 = strchr(s->address, ':') != NULL;
-  snprintf(s->url, sizeof(s->url), "http://%s%s%s:%u", v6 ? "[" : "",
-           s->address, v6 ? "]" : "", http_server_port(s->http));
+  snprintf(s->url, sizeof(s->url), "http%s://%s%s%s:%u", s->tls ? "s" : "",
+           v6 ? "[" : "", s->address, v6 ? "]" : "", http_server_port(s->http));
   relay_set_server(s->relay, s->http, s->url);
   return TT_OK;
 }
@@ -401,6 +412,7 @@ static void tear_down(server *s) {
   auth_free(s->auth);
   if (s->http)
     http_server_free(s->http);
+  tls_free(s->tls);
   for (size_t i = 0; i < s->loop_count; i++)
     loop_free(s->loops[i]);
   tt_metrics_free(s->metrics);
@@ -538,11 +550,15 @@ int serve_main(int argc, char **argv) {
   raise_file_limit();
   return_large_blocks();
   hold_signals(&signals);
-  tt_error result = bring_up(s, &error);
+  tt_error result = make_tls(s, &error);
+  if (result != TT_OK)
+    status = SERVE_USAGE;
+  else if ((result = bring_up(s, &error)) != TT_OK)
+    status = SERVE_FAILED;
   if (result == TT_OK)
     wait_for_the_end(s, &signals, argc, argv);
   else
-    status = complain(&error, tt_error_message(result));
+    complain(&error, tt_error_message(result));
   notify_manager("STOPPING=1");
   tear_down(s);
   tti_buf_fini(&error);

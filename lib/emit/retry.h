@@ -1,6 +1,7 @@
 #ifndef TTI_EMIT_RETRY_H
 #define TTI_EMIT_RETRY_H
 
+#include "lib/base/log.h"
 #include "lib/emit/queue.h"
 
 /* The longest delay, in milliseconds. */
@@ -15,14 +16,8 @@ int64_t tti_retry_delay_ms(unsigned failures);
  * again. Ends when the queue is stopped. */
 void tti_retry_wait(tti_queue *queue, int64_t due_us, bool hurry);
 
-/* The fate of one log line: told at most once in ten seconds. Zero at first. */
-typedef struct tti_complaint {
-  int64_t at_us;
-  uint64_t held_back;
-} tti_complaint;
-
 /* Warns "emitter to <target>: <what>: <detail>", or counts that it did not. */
-void tti_complain(tti_complaint *complaint, const tt_log_hook *log,
+void tti_complain(tti_log_ration *complaint, const tt_log_hook *log,
                   const char *target, const char *what, const char *detail);
 
 #endif

@@ -58,7 +58,7 @@ static void a_complaint_is_told_once_in_a_while(void **state) {
   (void)state;
   told t = {0};
   tt_log_hook log = {note, &t};
-  tti_complaint complaint = {0};
+  tti_log_ration complaint = {0};
   for (int i = 0; i < 4; i++)
     tti_complain(&complaint, &log, "here", "trouble", "no disk");
   assert_int_equal(t.count, 1);

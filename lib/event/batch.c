@@ -11,7 +11,7 @@ void tti_batch_fini(tti_batch *batch) {
   tti_buf_fini(&batch->bytes);
   free(batch->lengths);
   batch->lengths = NULL;
-  batch->count = batch->capacity = batch->truncated = 0;
+  batch->count = batch->capacity = batch->truncated = batch->gated = 0;
 }
 
 static tt_error grow(tti_batch *batch) {

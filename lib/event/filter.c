@@ -185,6 +185,18 @@ tt_error tti_filter_add(tti_filter *filter, tti_slice key, tti_slice value) {
   return write_text(filter);
 }
 
+tt_error tti_filter_from_level(tti_filter *filter) {
+  values *v = &filter->keys[LEVEL];
+  if (v->count != 1 || filter->at_least != TT_LEVEL_UNSET)
+    return TT_OK;
+  filter->at_least = tti_level_parse(item(v, 0));
+  if (filter->at_least == TT_LEVEL_UNSET)
+    return TT_OK;
+  free(v->items[0]);
+  v->count = v->bytes = 0;
+  return write_text(filter);
+}
+
 bool tti_filter_is_empty(const tti_filter *filter) {
   if (!filter)
     return true;

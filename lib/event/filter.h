@@ -25,6 +25,10 @@ bool tti_filter_is_empty(const tti_filter *filter);
 /* Whether any value was given for `channel`, and whether it is among them. */
 bool tti_filter_names_channel(const tti_filter *filter, tti_slice channel);
 
+/* A filter that names one of the five levels, and nothing else under `level`,
+ * from now on also passes those above it. TT_ENOMEM. */
+tt_error tti_filter_from_level(tti_filter *filter);
+
 bool tti_filter_match(const tti_filter *filter, const tti_record *record);
 
 /* What is known of a set of records without looking at them: whether a value

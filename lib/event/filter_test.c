@@ -114,6 +114,27 @@ static void canonical_text(void **state) {
   assert_true(tti_filter_is_empty(NULL));
 }
 
+/* One of the five levels alone stands for itself and what is above. */
+static void from_level(void **state) {
+  (void)state;
+  static const struct {
+    const char *adds[ADDS], *want;
+  } rows[] = {
+      {{NULL}, ""},
+      {{"level=Warn"}, "level=>=warn"},
+      {{"level=Notice"}, "level=Notice"},
+      {{"level=warn,debug"}, "level=debug,warn"},
+      {{"level=debug,>=error"}, "level=debug,>=error"},
+      {{"level=info", "source=a"}, "level=>=info&source=a"},
+  };
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    tti_filter *filter = filter_of(rows[i].adds, ADDS);
+    assert_int_equal(tti_filter_from_level(filter), TT_OK);
+    assert_string_equal(tti_filter_text(filter), rows[i].want);
+    tti_filter_free(filter);
+  }
+}
+
 static void names_channels(void **state) {
   (void)state;
   const char *adds[] = {"channel=api,log"};
@@ -164,7 +185,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(matches),        cmocka_unit_test(own_levels),
       cmocka_unit_test(canonical_text), cmocka_unit_test(names_channels),
-      cmocka_unit_test(refuses),
+      cmocka_unit_test(refuses),        cmocka_unit_test(from_level),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,6 @@
-#include "lib/event/parse.h"
+#include "lib/event/parser.h"
 
 #include "lib/base/time.h"
-#include "lib/json/scan.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,43 +32,24 @@ static const tti_slice names[FIELDS] = {
     [TS] = {"ts", 2},
 };
 
-/* One call's state. The two buffers hold what the event at hand needs decoded
- * until it is encoded into the batch. */
-typedef struct parser {
-  const char *text; /* the whole of it: offsets count from here */
-  int64_t now_us;
-  tti_batch *batch;
-  tti_parse_error *error;
-  size_t index; /* of the event at hand */
-  tti_json_names names;
-  tti_buf decoded;
-  tti_buf metadata;
-} parser;
-
-static void parser_init(parser *p, tti_slice text,
-                        const tti_parse_options *options, tti_batch *batch,
-                        tti_parse_error *error) {
+static void parser_init(tti_parser *p, tti_slice text) {
   p->text = text.ptr;
-  p->now_us = options->now_us;
-  p->batch = batch;
-  p->error = error;
   p->index = 0;
-  tti_json_names_init(&p->names, names, FIELDS);
-  /* Decoded text is never longer than what it was written as; a pair of
-   * metadata ("":"", is 6 bytes) packs into 10 more than its texts. */
+  tti_json_names_init(&p->names, p->dialect->names, p->dialect->count);
+  /* Decoded text is never longer than what it was written as; what is composed
+   * of it (a pair of metadata, "":"", is 6 bytes and packs into 10 more than
+   * its texts) is not three times as long. */
   tti_buf_init(&p->decoded, text.len);
-  tti_buf_init(&p->metadata, 10 + text.len * 3);
+  tti_buf_init(&p->composed, 16 + text.len * 3);
 }
 
-static void parser_fini(parser *p) {
+static void parser_fini(tti_parser *p) {
   tti_buf_fini(&p->decoded);
-  tti_buf_fini(&p->metadata);
+  tti_buf_fini(&p->composed);
 }
 
-static tt_error refuse(parser *p, const char *at, const char *format, ...)
-    TELLTALE_PRINTF(3, 4);
-
-static tt_error refuse(parser *p, const char *at, const char *format, ...) {
+tt_error tti_parser_refuse(tti_parser *p, const char *at, const char *format,
+                           ...) {
   va_list args;
   va_start(args, format);
   p->error->offset = at && p->text ? (size_t)(at - p->text) : 0;
@@ -79,21 +59,22 @@ static tt_error refuse(parser *p, const char *at, const char *format, ...) {
   return TT_EPARSE;
 }
 
-static tt_error no_memory(parser *p, const char *at) {
-  refuse(p, at, "out of memory");
+tt_error tti_parser_no_memory(tti_parser *p, const char *at) {
+  tti_parser_refuse(p, at, "out of memory");
   return TT_ENOMEM;
 }
 
-static tt_error refuse_syntax(parser *p, const tti_json_scan *scan) {
+static tt_error refuse_syntax(tti_parser *p, const tti_json_scan *scan) {
   const tti_json_error *error = &scan->error;
   const char *at = scan->begin + error->offset;
   if (error->name >= 0)
-    return refuse(p, at, "%s is given twice", names[error->name].ptr);
-  return refuse(p, at, "%s", error->reason);
+    return tti_parser_refuse(p, at, "%s is given twice",
+                             p->dialect->names[error->name].ptr);
+  return tti_parser_refuse(p, at, "%s", error->reason);
 }
 
 /* A string value as text: borrowed from the input or decoded. */
-static tt_error read_text(parser *p, const tti_json_value *value,
+static tt_error read_text(tti_parser *p, const tti_json_value *value,
                           const char *what, tti_slice *out_text) {
   if (!value->escaped) {
     *out_text = tti_json_inside(value->text);
@@ -101,43 +82,54 @@ static tt_error read_text(parser *p, const tti_json_value *value,
   }
   char *at = tti_buf_reserve(&p->decoded, value->text.len);
   if (!at)
-    return no_memory(p, value->text.ptr);
+    return tti_parser_no_memory(p, value->text.ptr);
   tti_json_error error;
   size_t len;
   if (tti_json_decode(value->text, at, &len, &error) != TT_OK)
-    return refuse(p, value->text.ptr + error.offset, "%s holds %s", what,
-                  error.reason);
+    return tti_parser_refuse(p, value->text.ptr + error.offset, "%s holds %s",
+                             what, error.reason);
   p->decoded.len += len;
   *out_text = (tti_slice){at, len};
   return TT_OK;
 }
 
-static bool is_absent(const tti_json_value *value) {
-  return value->type == TTI_JSON_NONE || value->type == TTI_JSON_NULL;
+tt_error tti_parser_begin(tti_parser *p, const char *begin,
+                          const tti_json_value *values, size_t except) {
+  size_t escaped = 0;
+  tti_buf_clear(&p->decoded);
+  tti_buf_clear(&p->composed);
+  for (size_t i = 0; i < p->dialect->count; i++)
+    if (values[i].escaped && i != except)
+      escaped += values[i].text.len;
+  if (escaped && !tti_buf_reserve(&p->decoded, escaped))
+    return tti_parser_no_memory(p, begin);
+  return TT_OK;
 }
 
-static tt_error read_string_field(parser *p, const tti_json_value *values,
-                                  enum field field, tti_slice *out_text) {
+tt_error tti_parser_string(tti_parser *p, const tti_json_value *values,
+                           size_t field, tti_slice *out_text) {
   const tti_json_value *value = &values[field];
-  if (is_absent(value))
+  const char *name = p->dialect->names[field].ptr;
+  if (tti_parser_is_absent(value))
     return TT_OK;
   if (value->type != TTI_JSON_STRING)
-    return refuse(p, value->text.ptr, "%s must be a string", names[field].ptr);
-  return read_text(p, value, names[field].ptr, out_text);
+    return tti_parser_refuse(p, value->text.ptr, "%s must be a string", name);
+  return read_text(p, value, name, out_text);
 }
 
 static bool is_blank(tti_slice text) {
   return tti_slice_trim(text).len == 0;
 }
 
-static tt_error read_duration(parser *p, const tti_json_value *value,
+static tt_error read_duration(tti_parser *p, const tti_json_value *value,
                               tti_record *record) {
-  if (is_absent(value))
+  if (tti_parser_is_absent(value))
     return TT_OK;
   if (value->type != TTI_JSON_NUMBER ||
       !tti_json_to_i64(value->text, &record->duration_ms))
-    return refuse(p, value->text.ptr,
-                  "duration_ms must be a whole number of milliseconds");
+    return tti_parser_refuse(
+        p, value->text.ptr,
+        "duration_ms must be a whole number of milliseconds");
   record->has_duration = true;
   return TT_OK;
 }
@@ -147,48 +139,50 @@ static tt_error read_duration(parser *p, const tti_json_value *value,
 #define FIRST_US INT64_C(-62135596800000000)
 #define LAST_US  INT64_C(253402300799999999)
 
-static tt_error read_ts(parser *p, const tti_json_value *values,
-                        tti_record *record) {
-  const tti_json_value *value = &values[TS];
+tt_error tti_parser_ts(tti_parser *p, const tti_json_value *values,
+                       size_t field, int64_t *out_us) {
   tti_slice text = {0};
-  record->ts_us = p->now_us;
-  if (is_absent(value))
+  int64_t us;
+  *out_us = p->options->now_us;
+  if (tti_parser_is_absent(&values[field]))
     return TT_OK;
-  tt_error error = read_string_field(p, values, TS, &text);
+  tt_error error = tti_parser_string(p, values, field, &text);
   if (error)
     return error;
-  int64_t us;
   if (!tti_rfc3339_parse(text, &us) || us < FIRST_US || us > LAST_US)
-    return refuse(p, value->text.ptr,
-                  "ts must be an RFC 3339 time such as 2026-01-02T03:04:05Z");
+    return tti_parser_refuse(
+        p, values[field].text.ptr,
+        "ts must be an RFC 3339 time such as 2026-01-02T03:04:05Z");
   if (us != FIRST_US)
-    record->ts_us = us;
+    *out_us = us;
   return TT_OK;
 }
 
-static tt_error read_pair(parser *p, tti_json_scan *scan,
+static tt_error read_pair(tti_parser *p, tti_json_scan *scan,
                           const tti_json_value *key) {
   tti_json_value value;
   tti_slice key_text = {0}, value_text = {0};
   if (!tti_json_scan_value(scan, &value))
     return refuse_syntax(p, scan);
   if (value.type != TTI_JSON_STRING)
-    return refuse(p, value.text.ptr, "metadata must hold strings only");
+    return tti_parser_refuse(p, value.text.ptr,
+                             "metadata must hold strings only");
   tt_error error = read_text(p, key, "metadata", &key_text);
   if (!error)
     error = read_text(p, &value, "metadata", &value_text);
   if (error)
     return error;
-  tti_metadata_append(&p->metadata, key_text, value_text);
-  return p->metadata.error ? no_memory(p, value.text.ptr) : TT_OK;
+  tti_metadata_append(&p->composed, key_text, value_text);
+  return p->composed.error ? tti_parser_no_memory(p, value.text.ptr) : TT_OK;
 }
 
-static tt_error read_metadata(parser *p, const tti_json_value *value,
+static tt_error read_metadata(tti_parser *p, const tti_json_value *value,
                               tti_record *record) {
-  if (is_absent(value))
+  if (tti_parser_is_absent(value))
     return TT_OK;
   if (value->type != TTI_JSON_OBJECT)
-    return refuse(p, value->text.ptr, "metadata must be an object of strings");
+    return tti_parser_refuse(p, value->text.ptr,
+                             "metadata must be an object of strings");
   tti_json_scan scan;
   tti_json_value key;
   tti_json_scan_init(&scan, value->text);
@@ -198,41 +192,42 @@ static tt_error read_metadata(parser *p, const tti_json_value *value,
     if (error)
       return error;
   }
-  record->metadata = tti_buf_slice(&p->metadata);
+  record->metadata = tti_buf_slice(&p->composed);
   return TT_OK;
 }
 
-static tt_error read_data(parser *p, const tti_json_value *value,
+static tt_error read_data(tti_parser *p, const tti_json_value *value,
                           tti_record *record) {
-  if (is_absent(value))
+  if (tti_parser_is_absent(value))
     return TT_OK;
   if (value->type != TTI_JSON_OBJECT)
-    return refuse(p, value->text.ptr, "data must be an object");
+    return tti_parser_refuse(p, value->text.ptr, "data must be an object");
   record->data = value->text;
   return TT_OK;
 }
 
 /* Fills the record; what it borrows lives in the text and the parser. */
-static tt_error read_fields(parser *p, const char *begin,
+static tt_error read_fields(tti_parser *p, const char *begin,
                             const tti_json_value *values, tti_record *record) {
   tti_slice level = {0};
   tt_error error;
-  if ((error = read_string_field(p, values, SOURCE, &record->source)) ||
+  if ((error = tti_parser_string(p, values, SOURCE, &record->source)) ||
       (error =
-           read_string_field(p, values, SOURCE_EVENT, &record->source_event)) ||
-      (error = read_string_field(p, values, ACTION, &record->type)) ||
-      (error = read_string_field(p, values, CHANNEL, &record->category)) ||
-      (error = read_string_field(p, values, LEVEL, &level)) ||
-      (error = read_string_field(p, values, AGENT_ID, &record->agent_id)) ||
+           tti_parser_string(p, values, SOURCE_EVENT, &record->source_event)) ||
+      (error = tti_parser_string(p, values, ACTION, &record->type)) ||
+      (error = tti_parser_string(p, values, CHANNEL, &record->category)) ||
+      (error = tti_parser_string(p, values, LEVEL, &level)) ||
+      (error = tti_parser_string(p, values, AGENT_ID, &record->agent_id)) ||
       (error = read_duration(p, &values[DURATION_MS], record)) ||
       (error = read_metadata(p, &values[METADATA], record)) ||
       (error = read_data(p, &values[DATA], record)) ||
-      (error = read_ts(p, values, record)))
+      (error = tti_parser_ts(p, values, TS, &record->ts_us)))
     return error;
   if (is_blank(record->source))
-    return refuse(p,
-                  is_absent(&values[SOURCE]) ? begin : values[SOURCE].text.ptr,
-                  "source is required");
+    return tti_parser_refuse(
+        p,
+        tti_parser_is_absent(&values[SOURCE]) ? begin : values[SOURCE].text.ptr,
+        "source is required");
   tti_record_set_level(record, level);
   return TT_OK;
 }
@@ -246,57 +241,56 @@ static void straighten(tti_batch *batch, size_t data_len) {
       *at = ' ';
 }
 
-static tt_error add_event(parser *p, const char *begin,
-                          const tti_json_value *values) {
-  tti_record record = {.kind = TTI_KIND_RELAY};
-  tti_buf_clear(&p->decoded);
-  tti_buf_clear(&p->metadata);
-  size_t escaped = 0;
-  for (size_t i = 0; i < FIELDS; i++)
-    if (values[i].escaped && i != DATA)
-      escaped += values[i].text.len;
-  /* At once, so that texts already decoded never move. */
-  if (escaped && !tti_buf_reserve(&p->decoded, escaped))
-    return no_memory(p, begin);
-  tt_error error = read_fields(p, begin, values, &record);
-  if (error)
-    return error;
-  bool truncated = tti_record_truncate(&record);
-  error = tti_batch_add(p->batch, &record);
+tt_error tti_parser_add(tti_parser *p, const char *begin, tti_record *record,
+                        bool line_breaks) {
+  bool truncated = tti_record_truncate(record);
+  tt_error error = tti_batch_add(p->batch, record);
   if (error == TT_ETOOBIG) {
-    refuse(p, begin, "more than one batch may hold (%zu events, %zu bytes)",
-           p->batch->max_count, p->batch->bytes.max);
+    tti_parser_refuse(p, begin,
+                      "more than one batch may hold (%zu events, %zu bytes)",
+                      p->batch->max_count, p->batch->bytes.max);
     return TT_ETOOBIG;
   }
   if (error)
-    return no_memory(p, begin);
+    return tti_parser_no_memory(p, begin);
   if (truncated)
     p->batch->truncated++;
-  else if (values[DATA].line_breaks)
-    straighten(p->batch, record.data.len);
+  else if (line_breaks)
+    straighten(p->batch, record->data.len);
   return TT_OK;
 }
 
+static tt_error add_event(tti_parser *p, const char *begin,
+                          const tti_json_value *values) {
+  tti_record record = {.kind = TTI_KIND_RELAY};
+  tt_error error = tti_parser_begin(p, begin, values, DATA);
+  if (!error)
+    error = read_fields(p, begin, values, &record);
+  if (!error)
+    error = tti_parser_add(p, begin, &record, values[DATA].line_breaks);
+  return error;
+}
+
 /* The next event of the scan into the batch. */
-static tt_error read_event(parser *p, tti_json_scan *scan) {
-  tti_json_value values[FIELDS];
+static tt_error read_event(tti_parser *p, tti_json_scan *scan) {
+  tti_json_value values[TTI_PARSER_FIELDS_MAX];
   const char *begin = scan->at;
   if (!tti_json_scan_fields(scan, &p->names, values))
     return refuse_syntax(p, scan);
-  return add_event(p, begin, values);
+  return p->dialect->add(p, begin, values);
 }
 
-static tt_error read_one(parser *p, tti_slice text) {
+static tt_error read_one(tti_parser *p, tti_slice text) {
   tti_json_scan scan;
   tti_json_scan_init(&scan, text);
-  tti_json_value values[FIELDS];
+  tti_json_value values[TTI_PARSER_FIELDS_MAX];
   if (!tti_json_scan_fields(&scan, &p->names, values) ||
       !tti_json_scan_end(&scan))
     return refuse_syntax(p, &scan);
-  return add_event(p, text.ptr, values);
+  return p->dialect->add(p, text.ptr, values);
 }
 
-static tt_error read_array(parser *p, tti_slice text) {
+static tt_error read_array(tti_parser *p, tti_slice text) {
   tti_json_scan scan;
   tti_json_scan_init(&scan, text);
   tti_json_scan_open_array(&scan);
@@ -311,7 +305,7 @@ static tt_error read_array(parser *p, tti_slice text) {
   return tti_json_scan_failed(&scan) ? refuse_syntax(p, &scan) : TT_OK;
 }
 
-static tt_error read_lines(parser *p, tti_slice text) {
+static tt_error read_lines(tti_parser *p, tti_slice text) {
   while (text.len) {
     const char *newline = memchr(text.ptr, '\n', text.len);
     tti_slice line = {text.ptr,
@@ -329,35 +323,32 @@ static tt_error read_lines(parser *p, tti_slice text) {
   return TT_OK;
 }
 
-/* Runs one of the readers, all or nothing. */
-static tt_error parse(tti_slice text, const tti_parse_options *options,
-                      tti_batch *batch, tti_parse_error *out_error,
-                      tt_error (*read)(parser *, tti_slice)) {
+tt_error tti_parse(tti_slice text, const tti_dialect *dialect,
+                   const tti_parse_options *options, tti_batch *batch,
+                   tti_parse_error *out_error) {
+  static tt_error (*const readers[])(tti_parser *, tti_slice) = {
+      [TTI_PARSE_ONE] = read_one,
+      [TTI_PARSE_ARRAY] = read_array,
+      [TTI_PARSE_LINES] = read_lines};
   tti_batch before = *batch;
-  parser p;
-  parser_init(&p, text, options, batch, out_error);
-  tt_error error = read(&p, text);
+  tti_parser p = {.dialect = dialect,
+                  .options = options,
+                  .batch = batch,
+                  .error = out_error};
+  parser_init(&p, text);
+  tt_error error = readers[options->form](&p, text);
   parser_fini(&p);
   if (error) {
     batch->bytes.len = before.bytes.len;
     batch->count = before.count;
     batch->truncated = before.truncated;
+    batch->gated = before.gated;
   }
   return error;
 }
 
 tt_error tti_parse_relay(tti_slice text, const tti_parse_options *options,
                          tti_batch *batch, tti_parse_error *out_error) {
-  return parse(text, options, batch, out_error, read_one);
-}
-
-tt_error tti_parse_relay_array(tti_slice text, const tti_parse_options *options,
-                               tti_batch *batch, tti_parse_error *out_error) {
-  return parse(text, options, batch, out_error, read_array);
-}
-
-tt_error tti_parse_relay_ndjson(tti_slice text,
-                                const tti_parse_options *options,
-                                tti_batch *batch, tti_parse_error *out_error) {
-  return parse(text, options, batch, out_error, read_lines);
+  static const tti_dialect relay = {names, FIELDS, add_event};
+  return tti_parse(text, &relay, options, batch, out_error);
 }

@@ -11,8 +11,18 @@ typedef struct tti_parse_error {
   char reason[200];
 } tti_parse_error;
 
+/* What a text holds: one object, a JSON array of them, or one a line, where
+ * blank lines are skipped. */
+typedef enum tti_parse_form {
+  TTI_PARSE_ONE,
+  TTI_PARSE_ARRAY,
+  TTI_PARSE_LINES
+} tti_parse_form;
+
 typedef struct tti_parse_options {
   int64_t now_us; /* ts of events that bring none */
+  tti_parse_form form;
+  tt_level log_min_level; /* log lines below it are counted and left out */
 } tti_parse_options;
 
 /* Many encoded records, back to back. */
@@ -23,6 +33,7 @@ typedef struct tti_batch {
   size_t capacity;
   size_t max_count; /* ceiling; more is TT_ETOOBIG */
   size_t truncated; /* how many lost their data for size */
+  size_t gated;     /* log lines that were left out for their level */
 } tti_batch;
 
 void tti_batch_init(tti_batch *batch, size_t max_count, size_t max_bytes);
@@ -32,9 +43,10 @@ void tti_batch_fini(tti_batch *batch);
  * was. */
 tt_error tti_batch_add(tti_batch *batch, const tti_record *record);
 
-/* One relay event object (BEHAVIOUR of POST /events) into the batch. Unknown
- * fields are ignored; what must hold: UTF-8, depth at most 128, no trailing
- * bytes, a non-blank source, data an object, the event's own keys given once.
+/* Relay event objects, as POST /events takes them, into the batch, all or
+ * nothing. Unknown fields are ignored; what must hold: UTF-8, depth at most
+ * 128, no trailing bytes, a non-blank source, data an object, the event's own
+ * keys given once.
  *
  * `level` is case-folded when it is one of the five; null stands for a field
  * that is not there; duration_ms may be written 12.0 or 1e3; a ts of the year
@@ -48,13 +60,13 @@ tt_error tti_batch_add(tti_batch *batch, const tti_record *record);
 tt_error tti_parse_relay(tti_slice text, const tti_parse_options *options,
                          tti_batch *batch, tti_parse_error *out_error);
 
-/* A JSON array of relay events, all or nothing. */
-tt_error tti_parse_relay_array(tti_slice text, const tti_parse_options *options,
-                               tti_batch *batch, tti_parse_error *out_error);
-
-/* One relay event a line; blank lines are skipped. All or nothing. */
-tt_error tti_parse_relay_ndjson(tti_slice text,
-                                const tti_parse_options *options,
-                                tti_batch *batch, tti_parse_error *out_error);
+/* The same for log lines, as POST /log takes them: level, message, logger,
+ * fields (an object), caller, ts, and source and agent_id, none of them
+ * required. A line becomes a record of kind log: its category is "log", its
+ * type the logger, its data {"message", "fields", "caller"} (the last two where
+ * the line has them) with the producer's own bytes. Without a source it has the
+ * logger for one, or else "log". */
+tt_error tti_parse_log(tti_slice text, const tti_parse_options *options,
+                       tti_batch *batch, tti_parse_error *out_error);
 
 #endif

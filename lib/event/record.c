@@ -146,6 +146,16 @@ bool tti_metadata_next(tti_slice *rest, tti_slice *out_key,
   return true;
 }
 
+size_t tti_metadata_unpack(tti_slice metadata, tt_metadata *out_pairs,
+                           size_t max) {
+  tti_slice key, value;
+  size_t count = 0;
+  for (; tti_metadata_next(&metadata, &key, &value); count++)
+    if (count < max)
+      out_pairs[count] = (tt_metadata){key.ptr, value.ptr};
+  return count;
+}
+
 bool tti_metadata_check(tti_slice metadata) {
   tti_slice key, value;
   while (tti_metadata_next(&metadata, &key, &value))

@@ -64,7 +64,7 @@ tt_error tti_record_from_event(const tt_event *event, tti_kind kind,
                                tti_buf *metadata, tti_record *out_record);
 
 /* The public form of a record; borrows from it. The event's metadata is NULL:
- * walk it with tti_metadata_next. */
+ * tti_metadata_unpack gives it. */
 void tti_record_to_event(const tti_record *record, tt_event *out_event);
 
 /* Appends one pair to packed metadata. */
@@ -73,6 +73,11 @@ void tti_metadata_append(tti_buf *metadata, tti_slice key, tti_slice value);
 /* Takes the next pair off the front of *rest; false at its end. */
 bool tti_metadata_next(tti_slice *rest, tti_slice *out_key,
                        tti_slice *out_value);
+
+/* How many pairs there are; the first `max` of them go to *out_pairs, borrowed
+ * from the packed bytes. */
+size_t tti_metadata_unpack(tti_slice metadata, tt_metadata *out_pairs,
+                           size_t max);
 
 /* Whether the whole of `metadata` is a run of well-formed pairs. */
 bool tti_metadata_check(tti_slice metadata);

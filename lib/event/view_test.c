@@ -136,7 +136,8 @@ static void goes_round(void **state) {
     tti_record r;
     tti_batch_init(&batch, 1, 1 << 20);
     assert_int_equal(tti_parse_relay(tti_slice_of(texts[i]),
-                                     &(tti_parse_options){1}, &batch, &error),
+                                     &(tti_parse_options){.now_us = 1}, &batch,
+                                     &error),
                      TT_OK);
     assert_int_equal(tti_record_decode(tti_buf_slice(&batch.bytes), &r), TT_OK);
     char *text = render(TTI_VIEW_RELAY, 7, &r);

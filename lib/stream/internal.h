@@ -101,12 +101,14 @@ struct tt_reader {
   /* Written by the reader's thread, loaded by publishers. */
   _Alignas(TTI_CACHE_LINE) _Atomic(chunk *) pinned;
   _Alignas(TTI_CACHE_LINE) tt_stream *stream;
-  atomic_flag busy;       /* a public read is under way */
-  uint64_t position;      /* of the next entry */
-  uint64_t known_head;    /* some earlier value of head */
-  uint64_t after_seq;     /* the last seq read, reported or asked to skip */
-  uint64_t missed;        /* entries known to be gone at the last seek */
-  tt_envelope envelope;   /* what the last read lent */
+  atomic_flag busy;     /* a public read is under way */
+  uint64_t position;    /* of the next entry */
+  uint64_t known_head;  /* some earlier value of head */
+  uint64_t after_seq;   /* the last seq read, reported or asked to skip */
+  uint64_t missed;      /* entries known to be gone at the last seek */
+  tt_envelope envelope; /* what the last read lent */
+  tt_metadata *pairs;   /* of it; owned */
+  size_t pairs_cap;
   struct tt_reader *next; /* under the stream's mutex */
   struct tt_reader *prev;
 };

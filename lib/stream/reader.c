@@ -66,6 +66,7 @@ void tt_reader_free(tt_reader *reader) {
   if (!reader)
     return;
   tt_stream *stream = reader->stream;
+  free(reader->pairs);
   if (tti_stream_is_foreign(stream)) {
     free(reader);
     return;
@@ -213,9 +214,35 @@ tti_read tti_reader_next(tt_reader *reader, tti_stream_entry *out_entry,
   }
 }
 
+/* Makes the entry what the next read lends. False: it is no record, or there is
+ * no memory for its metadata. */
+static bool lend(tt_reader *reader, const tti_stream_entry *entry) {
+  tti_record record;
+  if (tti_record_decode(entry->record, &record))
+    return false;
+  tt_envelope *e = &reader->envelope;
+  e->seq = entry->seq;
+  e->received_us = entry->received_us;
+  tti_record_to_event(&record, &e->event);
+  if (record.metadata.len == 0)
+    return true;
+  size_t count =
+      tti_metadata_unpack(record.metadata, reader->pairs, reader->pairs_cap);
+  if (count > reader->pairs_cap) {
+    tt_metadata *pairs = realloc(reader->pairs, count * sizeof(*pairs));
+    if (!pairs)
+      return false;
+    reader->pairs = pairs;
+    reader->pairs_cap = count;
+    tti_metadata_unpack(record.metadata, pairs, count);
+  }
+  e->event.metadata = reader->pairs;
+  e->event.metadata_count = count;
+  return true;
+}
+
 static bool next_result(tt_reader *reader, tt_read_result *out_result) {
   tti_stream_entry entry;
-  tti_record record;
   switch (tti_reader_next(reader, &entry, out_result)) {
   case TTI_READ_NONE:
     return false;
@@ -224,16 +251,13 @@ static bool next_result(tt_reader *reader, tt_read_result *out_result) {
   case TTI_READ_ENTRY:
     break;
   }
-  if (tti_record_decode(entry.record, &record)) {
-    /* Not a record: what cannot be shown is at least counted. */
+  if (lend(reader, &entry)) {
+    *out_result = (tt_read_result){.envelope = &reader->envelope};
+  } else {
+    /* What cannot be shown is at least counted. */
     reader->after_seq = entry.seq - 1;
     set_drop(reader, 1, entry.seq, out_result);
-    return true;
   }
-  reader->envelope.seq = entry.seq;
-  reader->envelope.received_us = entry.received_us;
-  tti_record_to_event(&record, &reader->envelope.event);
-  *out_result = (tt_read_result){.envelope = &reader->envelope};
   return true;
 }
 

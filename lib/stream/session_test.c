@@ -155,6 +155,9 @@ static void answers_the_envelope(void **state) {
   assert_int_equal(result.envelope->event.ts_us, e->event.ts_us);
   assert_string_equal(result.envelope->event.session_id, "s1");
   assert_string_equal(result.envelope->event.type, "order.paid");
+  assert_int_equal(result.envelope->event.metadata_count, 1);
+  assert_string_equal(result.envelope->event.metadata[0].key, "k");
+  assert_string_equal(result.envelope->event.metadata[0].value, "v");
   tt_reader_free(reader);
 }
 

@@ -60,8 +60,9 @@ tt_error auth_refresh(auth *a);
  * 401 with the reason. */
 bool auth_gate(http_request *request, const http_route *route, void *context);
 
-/* Who this request is, for idempotency scopes: a token's id, or "". To be asked
- * in the handler; lives until the connection's next request. */
+/* Who this request is, for idempotency scopes: a token's id, what the client's
+ * certificate says, or "". To be asked in the handler; lives until the
+ * connection's next request. */
 const char *auth_subject(http_request *request);
 
 /* Grows when a token is made or revoked; a stream compares it now and then and

@@ -186,6 +186,9 @@ bool auth_gate(http_request *request, const http_route *route, void *context) {
   if (open || route->scope == AUTH_NONE)
     return true;
   if (!value.len) {
+    /* Signed by the configured CA, and asked for nothing else. */
+    if (route->scope == AUTH_INGEST && *http_request_certificate(request))
+      return true;
     challenge(request, "this route needs a token: send `Authorization: Bearer "
                        "tt_…`; `telltale token create` makes one");
     return false;
@@ -213,7 +216,7 @@ bool auth_gate(http_request *request, const http_route *route, void *context) {
 
 const char *auth_subject(http_request *request) {
   const memory *m = remembered(request);
-  return m ? m->id : "";
+  return m && m->id[0] ? m->id : http_request_certificate(request);
 }
 
 bool auth_still_valid(auth *a, http_request *request) {

@@ -19,6 +19,13 @@
     "the log that assigns sequence numbers: local")                            \
   X(durability, STRING, START, "durability", "TELLTALE_DURABILITY",            \
     "--durability", "sync", "when a 2xx is sent: memory, commit or sync")      \
+  X(tls_cert, STRING, LIVE, "tls.cert", "TELLTALE_TLS_CERT", "--tls-cert", "", \
+    "serve HTTPS with the certificate in this PEM file")                       \
+  X(tls_key, STRING, LIVE, "tls.key", "TELLTALE_TLS_KEY", "--tls-key", "",     \
+    "PEM file of the certificate's private key")                               \
+  X(tls_client_ca, STRING, LIVE, "tls.client_ca", "TELLTALE_TLS_CLIENT_CA",    \
+    "--tls-client-ca", "",                                                     \
+    "PEM file of who signs the client certificates that may send events")      \
   X(insecure, BOOL, START, "insecure", "TELLTALE_INSECURE", "--insecure",      \
     "false", "listen beyond loopback without a token")                         \
   X(hosts, LIST, LIVE, "hosts", "TELLTALE_HOSTS", "--host", "",                \
@@ -30,6 +37,9 @@
     "--log-format", "logfmt", "the server's own log lines: logfmt or json")    \
   X(log_level, STRING, LIVE, "log_level", "TELLTALE_LOG_LEVEL", "--log-level", \
     "info", "lowest level of the server's own log lines")                      \
+  X(log_min_level, STRING, LIVE, "log_min_level", "TELLTALE_LOG_MIN_LEVEL",    \
+    "--log-min-level", "debug",                                                \
+    "lowest level of the log lines that are kept of POST /log")                \
   X(loops, COUNT, START, "loops", "TELLTALE_LOOPS", "--loops", "0",            \
     "event loops; 0: one a core")                                              \
   X(retain, DURATION_MS, LIVE, "retain", "TELLTALE_RETAIN", "--retain", "7d",  \

@@ -38,6 +38,7 @@ static const limit limits[] = {
     {"durability", durabilities, 0, 0},
     {"log_format", log_formats, 0, 0},
     {"log_level", log_levels, 0, 0},
+    {"log_min_level", log_levels, 0, 0},
     {"loops", NULL, 0, 256},
     {"retain", NULL, 1000, 36500 * DAY},
     {"retain_bytes", NULL, KIB *KIB, 1024 * 1024 * GIB},

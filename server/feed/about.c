@@ -15,6 +15,13 @@ const http_parameter feed_position[] = {
      HTTP_WORD, .words = replays, .code = "invalid_position"},
     {.name = NULL}};
 
+#define STREAM_ANSWERS                                                         \
+  {200, "The stream; it does not end.", .type = "text/event-stream",           \
+   .schema = "{\"type\":\"string\"}", .headers = "Telltale-Log"},              \
+  {                                                                            \
+    503, "Not now.", .codes = "shutting_down,too_many_filters"                 \
+  }
+
 const http_description feed_stream_about = {
     .summary = "Events as they come, as server-sent events",
     .help = "Live, or from any position on. `id` is the seq and `data` the "
@@ -22,7 +29,12 @@ const http_description feed_stream_about = {
             "the position is beyond the end of the log.",
     .tag = "events",
     .parameters = {feed_position, query_filters, query_include, query_views},
-    .answers = {{200, "The stream; it does not end.",
-                 .type = "text/event-stream", .schema = "{\"type\":\"string\"}",
-                 .headers = "Telltale-Log"},
-                {503, "Not now.", .codes = "shutting_down,too_many_filters"}}};
+    .answers = {STREAM_ANSWERS}};
+
+const http_description feed_log_stream_about = {
+    .summary = "Log lines as they come, as server-sent events",
+    .help = "As /events/stream. A `level` alone stands for itself and those "
+            "above.",
+    .tag = "logs",
+    .parameters = {feed_position, query_filters, query_include, query_views},
+    .answers = {STREAM_ANSWERS}};

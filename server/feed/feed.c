@@ -34,6 +34,7 @@ typedef struct feed_loop {
   loop_task close_task;
   uint64_t auth_seen; /* auth_generation as of the last check */
   atomic_size_t subscribers;
+  atomic_size_t log_subscribers;
 
   /* Reads of the store that have not ended. */
   pthread_mutex_t lock;
@@ -56,6 +57,7 @@ typedef struct client {
   feed_loop *loop;
   http_request *request;
   http_stream *stream;
+  bool logs;       /* only */
   bool opening;    /* closed must not free it yet */
   bool gone;       /* closed while opening */
   bool subscribed; /* the hub knows it */
@@ -200,6 +202,8 @@ static void start_timers(feed_loop *l) {
 static void client_free(client *c) {
   /* relaxed: a figure */
   atomic_fetch_sub_explicit(&c->loop->subscribers, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&c->loop->log_subscribers, c->logs,
+                            memory_order_relaxed);
   free(c);
 }
 
@@ -271,7 +275,9 @@ static void subscribe(feed *f, feed_loop *l, http_request *request,
   }
   c->loop = l;
   c->request = request;
+  c->logs = kinds == QUERY_LOGS;
   atomic_fetch_add_explicit(&l->subscribers, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&l->log_subscribers, c->logs, memory_order_relaxed);
   http_reply_header(request, "Cache-Control", "no-cache");
   http_reply_header(request, "X-Accel-Buffering", "no");
   http_reply_header(request, "Telltale-Log", f->log_uuid);
@@ -427,6 +433,8 @@ void feed_counts_get(const feed *f, feed_counts *out_counts) {
     hub_counts_get(f->loops[i].hub, &one);
     sum.subscribers +=
         atomic_load_explicit(&f->loops[i].subscribers, memory_order_relaxed);
+    sum.log_subscribers += atomic_load_explicit(&f->loops[i].log_subscribers,
+                                                memory_order_relaxed);
     sum.delivered += one.delivered;
     sum.dropped += one.dropped;
     sum.catchups += one.catchups;

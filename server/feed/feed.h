@@ -41,6 +41,7 @@ void feed_serve(feed *f, http_request *request, const feed_scope *scope);
 
 typedef struct feed_counts {
   uint64_t subscribers, delivered, dropped, catchups;
+  uint64_t log_subscribers; /* those of subscribers that see log lines only */
 } feed_counts;
 void feed_counts_get(const feed *f, feed_counts *out_counts);
 
@@ -52,6 +53,7 @@ void feed_free(feed *f);
 
 /* What feed_serve reads besides the lists of query.h, for descriptions. */
 extern const http_parameter feed_position[];
-extern const http_description feed_stream_about; /* of GET /events/stream */
+extern const http_description feed_stream_about;     /* of GET /events/stream */
+extern const http_description feed_log_stream_about; /* of GET /logs/stream */
 
 #endif

@@ -82,23 +82,33 @@ const http_description history_list_about = {
                 READ_FAILED,
                 {505, "An export needs HTTP/1.1.", .codes = "http_version"}}};
 
+#define RECENT_ANSWERS                                                         \
+  {200, "Ascending by seq.", .type = "application/json",                       \
+   .schema = "{\"type\":\"array\",\"items\":{\"$ref\":"                        \
+             "\"#/components/schemas/StoredEvent\"}}",                         \
+   .headers = HEADS ",Telltale-Complete"},                                     \
+      READ_FAILED
+
 const http_description history_recent_about = {
     .summary = "The newest events that match",
     .tag = "events",
     .parameters = {query_filters, query_include, query_views, history_n},
-    .answers = {{200, "Ascending by seq.", .type = "application/json",
-                 .schema = "{\"type\":\"array\",\"items\":{\"$ref\":"
-                           "\"#/components/schemas/StoredEvent\"}}",
-                 .headers = HEADS ",Telltale-Complete"},
-                READ_FAILED}};
+    .answers = {RECENT_ANSWERS}};
+
+const http_description history_log_recent_about = {
+    .summary = "The newest log lines that match",
+    .help = "A `level` alone stands for itself and those above.",
+    .tag = "logs",
+    .parameters = {query_filters, query_include, query_views, history_n},
+    .answers = {RECENT_ANSWERS}};
 
 const http_description history_histogram_about = {
     .summary = "How many events by time and level",
     .help = "Without `since` it is the hour before `until`; without `until` it "
             "ends now.",
     .tag = "events",
-    .parameters = {query_filters, query_include, history_since, history_until,
-                   history_by_level, history_buckets},
+    .parameters = {query_filters, query_include, query_text, history_since,
+                   history_until, history_by_level, history_buckets},
     .answers = {{200, "The counts.", .type = "application/json",
                  .schema = "Histogram", .headers = HEADS},
                 READ_FAILED}};
@@ -106,8 +116,8 @@ const http_description history_histogram_about = {
 const http_description history_aggregate_about = {
     .summary = "How many events by a key, with errors and durations",
     .tag = "events",
-    .parameters = {query_filters, query_include, history_since, history_until,
-                   history_by},
+    .parameters = {query_filters, query_include, query_text, history_since,
+                   history_until, history_by},
     .answers = {{200, "The counts.", .type = "application/json",
                  .schema = "Aggregate", .headers = HEADS},
                 READ_FAILED}};

@@ -127,10 +127,6 @@ static uint64_t reply_head(history *h, http_request *request) {
   return status.head_seq;
 }
 
-#define SHOWN_KINDS                                                            \
-  (STORE_KIND_BIT(TTI_KIND_RELAY) | STORE_KIND_BIT(TTI_KIND_SESSION) |         \
-   STORE_KIND_BIT(TTI_KIND_PUBLISHED))
-
 static bool read_bounds(http_request *request, const page_input *input,
                         page *out_page) {
   const char *bad, *hint;
@@ -170,7 +166,7 @@ static void answer_all(history *h, http_request *request, bool csv) {
   if (!read_page(request, true, &ask.page) ||
       !query_view(request, TTI_VIEW_RELAY, &ask.view) ||
       !query_needle(request, &ask.needle) ||
-      !query_filter(request, SHOWN_KINDS, &ask.filter, &ask.kinds))
+      !query_filter(request, QUERY_EVENTS, &ask.filter, &ask.kinds))
     return;
   store_status_get(h->chains.store, &status);
   ask.first = status.oldest_seq;
@@ -196,7 +192,7 @@ void history_list(history *h, http_request *request) {
   needle looked_for;
   if (!query_view(request, TTI_VIEW_RELAY, &view) ||
       !query_needle(request, &looked_for) ||
-      !query_filter(request, SHOWN_KINDS, &filter, &kinds))
+      !query_filter(request, QUERY_EVENTS, &filter, &kinds))
     return;
   bounds.text_hash = needle_hash(&looked_for);
   page from = bounds;
@@ -214,12 +210,11 @@ void history_list(history *h, http_request *request) {
   start(h, request, filter, kinds, &looked_for, view, &from, &bounds, false);
 }
 
-void history_recent(history *h, http_request *request) {
+void history_recent(history *h, http_request *request, unsigned kinds) {
   tti_filter *filter;
-  unsigned kinds;
   tti_view view;
   if (!query_view(request, TTI_VIEW_RELAY, &view) ||
-      !query_filter(request, SHOWN_KINDS, &filter, &kinds))
+      !query_filter(request, kinds, &filter, &kinds))
     return;
   page from = {.limit = page_recent(http_parameter_get(request, history_n))};
   from.before_seq = reply_head(h, request) + 1;
@@ -228,7 +223,7 @@ void history_recent(history *h, http_request *request) {
 
 #define HOUR_US (INT64_C(3600) * 1000000)
 
-/* Since, until and the filters. */
+/* Since, until, the filters and q. */
 static bool read_summary(history *h, http_request *request, summary_ask *ask) {
   page_input input = {.since = http_parameter_get(request, history_since),
                       .until = http_parameter_get(request, history_until)};
@@ -243,7 +238,8 @@ static bool read_summary(history *h, http_request *request, summary_ask *ask) {
                      "until has to be after since");
     return false;
   }
-  if (!query_filter(request, SHOWN_KINDS, &ask->filter, &ask->kinds))
+  if (!query_needle(request, &ask->needle) ||
+      !query_filter(request, QUERY_EVENTS, &ask->filter, &ask->kinds))
     return false;
   ask->page.before_seq = reply_head(h, request) + 1;
   return true;

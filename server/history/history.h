@@ -22,10 +22,11 @@ void history_free(history *h);
  * application/x-ndjson or text/csv all that match, ascending, as one stream. */
 void history_list(history *h, http_request *request);
 
-/* GET /events/recent: the last n matching as an array in order of seq.
+/* GET /events/recent, and of log lines GET /logs/recent: the last n matching of
+ * these kinds (as query_filter takes them) as an array in order of seq.
  * Telltale-Head as above; "Telltale-Complete: false" when the search for rare
  * ones was given up before n were found. */
-void history_recent(history *h, http_request *request);
+void history_recent(history *h, http_request *request, unsigned kinds);
 
 /* GET /events/histogram: how many by time of receipt and level. GET
  * /events/aggregate: how many, errors and quantiles of duration_ms by a key.
@@ -34,6 +35,6 @@ void history_histogram(history *h, http_request *request);
 void history_aggregate(history *h, http_request *request);
 
 extern const http_description history_list_about, history_recent_about,
-    history_histogram_about, history_aggregate_about;
+    history_log_recent_about, history_histogram_about, history_aggregate_about;
 
 #endif

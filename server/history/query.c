@@ -1,5 +1,4 @@
 #include "server/history/query.h"
-#include "server/store/store.h"
 
 /* As much of the client's own text as a message repeats. */
 #define SHOWN_BYTES 64
@@ -39,6 +38,11 @@ const http_parameter query_views[] = {
      .words = views, .code = "invalid_view"},
     {.name = NULL}};
 
+static void reply_memory(http_request *request) {
+  http_reply_error(request, 503, "out_of_memory",
+                   "the server is out of memory; try again later");
+}
+
 static bool add_filters(http_request *request, tti_filter *filter) {
   tti_slice rest = http_request_query(request);
   tti_slice name, value;
@@ -48,8 +52,7 @@ static bool add_filters(http_request *request, tti_filter *filter) {
     case TT_ENOTFOUND: /* another parameter, or one that nobody knows */
       break;
     case TT_ENOMEM:
-      http_reply_error(request, 503, "out_of_memory",
-                       "the server is out of memory; try again later");
+      reply_memory(request);
       return false;
     default:
       http_reply_error(request, 400, "invalid_filter",
@@ -68,12 +71,15 @@ bool query_filter(http_request *request, unsigned kinds,
                   tti_filter **out_filter, unsigned *out_kinds) {
   tti_filter *filter;
   if (tti_filter_new(&filter) != TT_OK) {
-    http_reply_error(request, 503, "out_of_memory",
-                     "the server is out of memory; try again later");
+    reply_memory(request);
     return false;
   }
   if (!add_filters(request, filter))
     goto fail;
+  if (kinds == QUERY_LOGS && tti_filter_from_level(filter) != TT_OK) {
+    reply_memory(request);
+    goto fail;
+  }
   enum { LOG, NONE };
   size_t include = NONE;
   if (!http_parameter_word(request, query_include, &include))

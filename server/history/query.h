@@ -5,6 +5,7 @@
 #include "lib/event/view.h"
 #include "server/history/needle.h"
 #include "server/http/describe.h"
+#include "server/store/store.h"
 
 /* What the read routes take from their query string. Each answers the request
  * with 400 and returns false where the input is wrong. The lists are for the
@@ -14,9 +15,16 @@ extern const http_parameter query_include[]; /* the same */
 extern const http_parameter query_text[];    /* query_needle */
 extern const http_parameter query_views[];   /* query_view */
 
+/* What the routes for events show, and those for log lines. */
+#define QUERY_EVENTS                                                           \
+  (STORE_KIND_BIT(TTI_KIND_RELAY) | STORE_KIND_BIT(TTI_KIND_SESSION) |         \
+   STORE_KIND_BIT(TTI_KIND_PUBLISHED))
+#define QUERY_LOGS STORE_KIND_BIT(TTI_KIND_LOG)
+
 /* The five filters, and the kinds of record (STORE_KIND_BIT): `kinds`, and log
- * lines too with include=log, or when the filter names the channel "log". The
- * filter is the caller's to free. */
+ * lines too with include=log, or when the filter names the channel "log". For
+ * QUERY_LOGS a level alone stands for itself and those above.
+ * The filter is the caller's to free. */
 bool query_filter(http_request *request, unsigned kinds,
                   tti_filter **out_filter, unsigned *out_kinds);
 

@@ -12,6 +12,7 @@ typedef struct summary {
   tti_filter *filter; /* owned */
   http_request *request;
   int64_t stop_us; /* monotonic */
+  needle needle;
   bool by_time;
   tt_error error; /* of counting */
   union {
@@ -35,6 +36,8 @@ static bool count(void *context, uint64_t seq, int64_t received_us,
                   const tti_record *record) {
   (void)seq;
   summary *s = context;
+  if (!needle_in_record(&s->needle, record))
+    return false;
   if (s->by_time)
     timeline_add(&s->of.timeline, received_us, record);
   else if (s->error == TT_OK)
@@ -88,6 +91,7 @@ void summary_start(chains *set, http_request *request, const summary_ask *ask) {
   s->filter = ask->filter;
   s->request = request;
   s->stop_us = server_monotonic_us() + SUMMARY_US;
+  s->needle = ask->needle;
   s->by_time = ask->by_time;
   if (s->by_time)
     timeline_init(&s->of.timeline, ask->page.since_us, ask->page.until_us,
@@ -103,6 +107,8 @@ void summary_start(chains *set, http_request *request, const summary_ask *ask) {
   s->read.filter = ask->filter;
   s->read.accept = count;
   s->read.accept_context = s;
+  /* A text has to be looked for in the data. */
+  s->read.brief = s->needle.len == 0;
   s->chain = (chain){.read = &s->read, .step = go_on, .free_fn = summary_free};
   if (!chain_begin(&s->chain, set, request, true)) {
     chain_reply_failed(request, TT_EFULL);

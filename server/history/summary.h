@@ -2,6 +2,7 @@
 #define HISTORY_SUMMARY_H
 
 #include "server/history/chain.h"
+#include "server/history/needle.h"
 #include "server/history/page.h"
 #include "server/history/tally.h"
 
@@ -12,6 +13,7 @@ typedef struct summary_ask {
   page page;          /* since_us, until_us and before_seq */
   tti_filter *filter; /* owned */
   unsigned kinds;
+  needle needle;
   bool by_time; /* a timeline of `buckets`, else a tally by `by` */
   size_t buckets;
   tally_by by;

@@ -3,6 +3,7 @@
 
 #include "lib/base/buf.h"
 #include "server/io/loop.h"
+#include "server/io/tls.h"
 
 /* HTTP/1.1 connections on loops. Knows no telemetry. A request and everything
  * about it is touched only on its connection's loop. */
@@ -59,6 +60,8 @@ typedef struct http_options {
                                256 MiB */
   unsigned inflate_ratio;   /* a body may grow by at most this; 0: 100 */
   unsigned max_connections; /* 0: 20,000 */
+  tls *tls;                 /* NULL: plain HTTP. Outlives the server; a Unix
+                               socket has none */
 } http_options;
 
 /* Binds `address` ("127.0.0.1", "::1", …) and listens on one socket a loop.
@@ -90,10 +93,29 @@ void http_server_close(http_server *server, void (*drained)(void *context),
 void http_server_abort(http_server *server);
 void http_server_free(http_server *server);
 
+/* Why connections did not get to speak TLS. */
+#define HTTP_TLS_FAILURE_MAP(X)                                                  \
+  X(HTTP_TLS_REFUSED, "refused") /* no common version, a bad certificate, … */ \
+  X(HTTP_TLS_PLAIN, "plain_http")                                                \
+  X(HTTP_TLS_TIMEOUT, "timeout")                                                 \
+  X(HTTP_TLS_LEFT, "left") /* closed by the client before it was through */
+
+typedef enum http_tls_failure {
+#define X(id, name) id,
+  HTTP_TLS_FAILURE_MAP(X)
+#undef X
+      HTTP_TLS_FAILURE_COUNT
+} http_tls_failure;
+
+const char *http_tls_failure_name(http_tls_failure why);
+
 typedef struct http_usage {
   size_t connections;
   size_t streams;
-  size_t body_bytes; /* against the budget */
+  size_t body_bytes;   /* against the budget */
+  uint64_t tls_opened; /* handshakes that succeeded */
+  uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
+  int64_t tls_expires_s; /* Unix seconds; 0: no TLS */
 } http_usage;
 void http_server_usage(const http_server *server, http_usage *out_usage);
 
@@ -107,7 +129,9 @@ bool http_request_is_1_0(const http_request *request);
 tti_slice http_request_path(const http_request *request);
 tti_slice http_request_query(const http_request *request);
 const http_route *http_request_route(const http_request *request);
-/* Decoded body (inflated where Content-Encoding said gzip); {NULL,0}: none. */
+/* The codings that bodies may have, for Accept-Encoding. */
+#define HTTP_CODINGS "gzip, zstd"
+/* Decoded body (inflated where Content-Encoding said so); {NULL,0}: none. */
 tti_slice http_request_body(const http_request *request);
 /* First header of that name (without regard to case); ptr NULL: absent. */
 tti_slice http_request_header(const http_request *request, const char *name);
@@ -120,6 +144,10 @@ const char *http_request_peer(const http_request *request);
 bool http_request_peer_is_loopback(const http_request *request);
 /* True for connections over the admin-only Unix socket. */
 bool http_request_is_local_admin(const http_request *request);
+/* Whether it came by TLS, and who its client showed to be: see
+ * tls_session_peer; "" for nobody. */
+bool http_request_is_tls(const http_request *request);
+const char *http_request_certificate(const http_request *request);
 loop *http_request_loop(const http_request *request);
 /* Memory freed with the request. NULL when out of memory. */
 void *http_request_alloc(http_request *request, size_t bytes);

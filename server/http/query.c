@@ -69,6 +69,7 @@ bool http_query_next(http_request *request, tti_slice *rest,
   return false;
 }
 
+#ifndef NDEBUG
 /* Whether the route's description, where it has one, names the parameter. */
 static bool is_described(const http_route *route, const char *name) {
   if (!route->about)
@@ -79,6 +80,7 @@ static bool is_described(const http_route *route, const char *name) {
         return true;
   return false;
 }
+#endif
 
 bool http_query_get(http_request *request, const char *name,
                     tti_slice *out_value) {

@@ -170,6 +170,15 @@ bool http_request_is_local_admin(const http_request *request) {
   return request->connection->is_unix;
 }
 
+bool http_request_is_tls(const http_request *request) {
+  return request->connection->tls;
+}
+
+const char *http_request_certificate(const http_request *request) {
+  const http_connection *c = request->connection;
+  return c->tls ? tls_session_peer(c->tls) : "";
+}
+
 loop *http_request_loop(const http_request *request) {
   return request->worker->l;
 }

@@ -102,11 +102,12 @@ static void write_body(tti_buf *out, const http_route *route) {
   const http_content *contents = route->about->body;
   if (!contents[0].type)
     return;
-  tti_buf_printf(out,
-                 ",\"requestBody\":{\"required\":true,\"description\":\"At "
-                 "most %zu bytes, decoded. Content-Encoding may be gzip or "
-                 "identity.\",\"content\":{",
-                 route->max_body_bytes);
+  tti_buf_printf(
+      out,
+      ",\"requestBody\":{\"required\":true,\"description\":\"At "
+      "most %zu bytes, decoded. Content-Encoding may be one of " HTTP_CODINGS
+      " and identity.\",\"content\":{",
+      route->max_body_bytes);
   for (size_t i = 0; i < HTTP_CONTENTS_MAX && contents[i].type; i++) {
     if (i)
       tti_buf_append_char(out, ',');

@@ -20,9 +20,9 @@ static const http_parameter ingest_headers[] = {
      .in = HTTP_IN_HEADER},
     {.name = NULL}};
 
-#define INGEST_ERRORS                                                          \
+#define INGEST_ERRORS(invalid)                                                 \
   {400, "Something in it is malformed; nothing was stored.",                   \
-   .codes = "invalid_event"},                                                  \
+   .codes = invalid},                                                          \
       {409, "The first request with this key is not answered yet.",            \
        .codes = "idempotency_in_flight"},                                      \
       {413, "Too large; nothing was stored.", .codes = "batch_too_large"},     \
@@ -30,6 +30,14 @@ static const http_parameter ingest_headers[] = {
        .codes = "idempotency_mismatch"},                                       \
   {                                                                            \
     503, "Nothing was stored.", .codes = "store_unavailable,shutting_down"     \
+  }
+
+#define RATE_ANSWER                                                            \
+  {                                                                            \
+    200, "Counts, oldest first.",                                              \
+        .type = "application/json",                                            \
+        .schema = "{\"type\":\"array\",\"items\":{\"type\":\"integer\","       \
+                  "\"minimum\":0}}"                                            \
   }
 
 const http_description relay_event_about = {
@@ -41,7 +49,7 @@ const http_description relay_event_about = {
     .body = {{"application/json", "Event"}},
     .answers = {{200, "Stored.", .type = "application/json", .schema = "Stored",
                  .headers = "Telltale-Log,Idempotency-Replayed"},
-                INGEST_ERRORS}};
+                INGEST_ERRORS("invalid_event")}};
 
 const http_description relay_batch_about = {
     .summary = "Store many events, all or none",
@@ -54,7 +62,44 @@ const http_description relay_batch_about = {
     .answers = {{200, "Stored.", .type = "application/json",
                  .schema = "StoredBatch",
                  .headers = "Telltale-Log,Idempotency-Replayed"},
-                INGEST_ERRORS}};
+                INGEST_ERRORS("invalid_event")}};
+
+const http_description relay_log_about = {
+    .summary = "Store one log line",
+    .help = "A line below the server's `log_min_level` is not kept, and told "
+            "so. The content type is not looked at.",
+    .tag = "ingest",
+    .parameters = {ingest_headers},
+    .body = {{"application/json", "LogLine"}},
+    .answers = {{200, "Stored, or below the level that is kept.",
+                 .type = "application/json", .schema = "StoredLogLine",
+                 .headers = "Telltale-Log,Idempotency-Replayed"},
+                INGEST_ERRORS("invalid_log_line")}};
+
+const http_description relay_log_batch_about = {
+    .summary = "Store many log lines, all or none",
+    .tag = "ingest",
+    .parameters = {ingest_headers},
+    .body = {{"application/json", "{\"type\":\"array\",\"items\":{\"$ref\":"
+                                  "\"#/components/schemas/LogLine\"}}"},
+             {"application/x-ndjson",
+              "{\"description\":\"One LogLine a line.\",\"type\":\"string\"}"}},
+    .answers = {{200, "Stored, but for those below the level that is kept.",
+                 .type = "application/json", .schema = "StoredLogBatch",
+                 .headers = "Telltale-Log,Idempotency-Replayed"},
+                INGEST_ERRORS("invalid_log_line")}};
+
+const http_description relay_log_stats_about = {
+    .summary = "Counts of log lines",
+    .tag = "logs",
+    .answers = {{200, "The counts.", .type = "application/json",
+                 .schema = "LogStats"}}};
+
+const http_description relay_log_rate_about = {
+    .summary = "Log lines by time of receipt, for the last hour at most",
+    .tag = "logs",
+    .parameters = {relay_minutes, relay_buckets},
+    .answers = {RATE_ANSWER}};
 
 const http_description relay_stats_about = {
     .summary = "Counts of all that came",
@@ -68,10 +113,7 @@ const http_description relay_rate_about = {
     .summary = "Events by time of receipt, for the last hour at most",
     .tag = "events",
     .parameters = {relay_minutes, relay_buckets},
-    .answers = {{200, "Counts, oldest first.", .type = "application/json",
-                 .schema =
-                     "{\"type\":\"array\",\"items\":{\"type\":\"integer\","
-                     "\"minimum\":0}}"}}};
+    .answers = {RATE_ANSWER}};
 
 const http_description relay_channels_about = {
     .summary = "The channels that occur",

@@ -21,6 +21,7 @@ struct ingest {
   relay_lane *lane;
   http_request *request;
   bool is_batch;
+  bool is_log;
   bool is_ndjson;
   bool keyed;
   relay_inflight_entry inflight;
@@ -45,7 +46,8 @@ static ingest *ingest_of(bus_publish *publish) {
 
 static void done(bus_publish *publish);
 
-static ingest *take(relay_lane *lane, http_request *request, bool is_batch) {
+static ingest *take(relay_lane *lane, http_request *request, bool is_batch,
+                    bool is_log) {
   const relay_options *o = &lane->relay->options;
   ingest *i = lane->idle;
   if (i) {
@@ -64,6 +66,7 @@ static ingest *take(relay_lane *lane, http_request *request, bool is_batch) {
                                max_count * RECORD_OVERHEAD;
   i->request = request;
   i->is_batch = is_batch;
+  i->is_log = is_log;
   i->keyed = false;
   return i;
 }
@@ -83,6 +86,7 @@ static void give_back(ingest *i) {
   tti_buf_clear(&batch->bytes);
   batch->count = 0;
   batch->truncated = 0;
+  batch->gated = 0;
   i->publish.key = (store_key){0};
   i->publish.reason[0] = '\0';
   i->request = NULL;
@@ -121,7 +125,10 @@ static char *put_u64(char *at, uint64_t value) {
 
 static void answer_one(ingest *i) {
   char body[64];
-  char *at = put_text(body, "{\"seq\":");
+  char *at =
+      put_text(body, !i->is_log         ? "{\"seq\":"
+                     : i->publish.count ? "{\"accepted\":true,\"seq\":"
+                                        : "{\"accepted\":false,\"seq\":");
   at = put_u64(at, i->publish.first_seq);
   if (i->publish.batch.truncated)
     at = put_text(at, ",\"truncated\":true");
@@ -143,6 +150,8 @@ static void answer_batch(ingest *i) {
     tti_buf_append_u64(&body, i->publish.first_seq + n);
   }
   tti_buf_append_char(&body, ']');
+  if (i->is_log)
+    tti_buf_printf(&body, ",\"gated\":%zu", i->publish.batch.gated);
   if (i->publish.batch.truncated)
     tti_buf_append_text(&body, ",\"truncated\":true");
   tti_buf_append_char(&body, '}');
@@ -171,18 +180,21 @@ static void count_dropped(ingest *i) {
 /* The bus has spoken. On the loop. */
 static void finish(ingest *i) {
   http_request *request = i->request;
+  const tti_batch *batch = &i->publish.batch;
   relay *r = i->lane->relay;
   if (i->keyed)
     relay_inflight_remove(&r->inflight, &i->inflight);
-  http_reply_header(request, "Accept-Encoding", "gzip");
+  http_reply_header(request, "Accept-Encoding", HTTP_CODINGS);
   http_reply_header(request, "Telltale-Log", r->log_uuid);
   switch (i->publish.verdict) {
   case BUS_ACCEPTED:
     count_dropped(i);
+    relay_count(&i->lane->refused[RELAY_REJECT_GATED], batch->gated);
     (i->is_batch ? answer_batch : answer_one)(i);
     break;
   case BUS_REPLAYED:
     http_reply_header(request, "Idempotency-Replayed", "true");
+    relay_count(&i->lane->refused[RELAY_REJECT_GATED], batch->gated);
     (i->is_batch ? answer_batch : answer_one)(i);
     break;
   case BUS_MISMATCH:
@@ -199,9 +211,9 @@ static void finish(ingest *i) {
   give_back(i);
 }
 
-static void count_rate(relay_lane *lane, uint64_t events) {
-  if (events)
-    relay_rate_add(&lane->relay->rate, server_monotonic_us(), events);
+static void count_rate(relay_rate *rate, uint64_t count) {
+  if (count)
+    relay_rate_add(rate, server_monotonic_us(), count);
 }
 
 static uint64_t accepted(const ingest *i) {
@@ -213,7 +225,7 @@ static void answer_completed(relay_lane *lane) {
   ingest *newest =
       atomic_exchange_explicit(&lane->completed, NULL, memory_order_acquire);
   ingest *oldest = NULL;
-  uint64_t events = 0;
+  uint64_t events = 0, lines = 0;
   while (newest) {
     ingest *next = newest->next;
     newest->next = oldest;
@@ -222,11 +234,13 @@ static void answer_completed(relay_lane *lane) {
   }
   while (oldest) {
     ingest *next = oldest->next;
-    events += accepted(oldest);
+    *(oldest->is_log ? &lines : &events) += accepted(oldest);
     finish(oldest);
     oldest = next;
   }
-  count_rate(lane, events);
+  count_rate(&lane->relay->rate, events);
+  count_rate(&lane->relay->log_rate, lines);
+  relay_count(&lane->log_lines, lines);
 }
 
 static void woken(loop_task *task) {
@@ -280,15 +294,17 @@ static bool is_ndjson(const http_request *request) {
  * its body. */
 static void parse(ingest *i) {
   tti_slice body = i->body;
-  tti_parse_options options = {.now_us = server_wall_us()};
+  relay *r = i->lane->relay;
+  tti_parse_options options = {.now_us = server_wall_us(),
+                               .form = !i->is_batch   ? TTI_PARSE_ONE
+                                       : i->is_ndjson ? TTI_PARSE_LINES
+                                                      : TTI_PARSE_ARRAY,
+                               .log_min_level = atomic_load_explicit(
+                                   &r->log_min_level, memory_order_relaxed)};
   tti_batch *batch = &i->publish.batch;
   i->parse_error = (tti_parse_error){0};
-  if (!i->is_batch)
-    i->parsed = tti_parse_relay(body, &options, batch, &i->parse_error);
-  else if (i->is_ndjson)
-    i->parsed = tti_parse_relay_ndjson(body, &options, batch, &i->parse_error);
-  else
-    i->parsed = tti_parse_relay_array(body, &options, batch, &i->parse_error);
+  i->parsed = (i->is_log ? tti_parse_log : tti_parse_relay)(
+      body, &options, batch, &i->parse_error);
   if (i->keyed)
     SHA256((const unsigned char *)(body.len ? body.ptr : ""), body.len,
            i->publish.key.body_sha256);
@@ -298,6 +314,7 @@ static void parse(ingest *i) {
 static void refuse(ingest *i) {
   relay_lane *lane = i->lane;
   const tti_parse_error *e = &i->parse_error;
+  const char *code = i->is_log ? "invalid_log_line" : "invalid_event";
   size_t seen = i->is_batch ? e->index + 1 : 1;
   relay_reject reason =
       i->parsed == TT_ETOOBIG ? RELAY_REJECT_TOO_LARGE : RELAY_REJECT_INVALID;
@@ -313,12 +330,12 @@ static void refuse(ingest *i) {
                      lane->relay->options.max_batch,
                      lane->relay->options.max_batch_body);
   } else if (i->is_batch) {
-    http_reply_error(i->request, 400, "invalid_event",
-                     "event %zu: %s (at byte %zu); nothing was stored",
-                     e->index, e->reason, e->offset);
+    http_reply_error(
+        i->request, 400, code, "%s %zu: %s (at byte %zu); nothing was stored",
+        i->is_log ? "line" : "event", e->index, e->reason, e->offset);
   } else {
-    http_reply_error(i->request, 400, "invalid_event", "%s (at byte %zu)",
-                     e->reason, e->offset);
+    http_reply_error(i->request, 400, code, "%s (at byte %zu)", e->reason,
+                     e->offset);
   }
   give_back(i);
 }
@@ -331,7 +348,7 @@ static void submit(ingest *i) {
     return;
   }
   size_t events = p->batch.count;
-  if (events == 0) { /* an empty batch */
+  if (events == 0) { /* an empty batch, or only lines below the level */
     p->first_seq = p->count = 0;
     p->verdict = BUS_ACCEPTED;
     i->keyed = false;
@@ -408,14 +425,16 @@ static bool read_key(ingest *i, const char *route) {
   return true;
 }
 
-static void serve(relay *r, http_request *request, bool is_batch) {
+static void serve(relay *r, http_request *request, bool is_batch, bool is_log) {
+  static const char *const routes[2][2] = {{"events", "events_batch"},
+                                           {"log", "log_batch"}};
   relay_lane *lane = relay_lane_of(r, request);
-  ingest *i = take(lane, request, is_batch);
+  ingest *i = take(lane, request, is_batch, is_log);
   if (!i) {
     answer_later(request, "out_of_memory", "out of memory");
     return;
   }
-  if (!read_key(i, is_batch ? "events_batch" : "events")) {
+  if (!read_key(i, routes[is_log][is_batch])) {
     give_back(i);
     return;
   }
@@ -432,9 +451,17 @@ static void serve(relay *r, http_request *request, bool is_batch) {
 }
 
 void relay_serve_event(http_request *request, void *context) {
-  serve(context, request, false);
+  serve(context, request, false, false);
 }
 
 void relay_serve_batch(http_request *request, void *context) {
-  serve(context, request, true);
+  serve(context, request, true, false);
+}
+
+void relay_serve_log(http_request *request, void *context) {
+  serve(context, request, false, true);
+}
+
+void relay_serve_log_batch(http_request *request, void *context) {
+  serve(context, request, true, true);
 }

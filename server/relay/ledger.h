@@ -3,11 +3,12 @@
 
 #include "server/bus/bus.h"
 
-/* Why an event that arrived was refused. The first ones never reached the bus;
- * the others are the bus's verdicts. */
+/* Why an event that arrived was refused (gated: a log line, for its level). The
+ * first ones never reached the bus; the others are the bus's verdicts. */
 #define RELAY_REJECT_MAP(X)                                                    \
   X(RELAY_REJECT_INVALID, "invalid")                                           \
   X(RELAY_REJECT_TOO_LARGE, "too_large")                                       \
+  X(RELAY_REJECT_GATED, "gated")                                               \
   X(RELAY_REJECT_IN_FLIGHT, "key_in_flight")                                   \
   X(RELAY_REJECT_FULL, "full")                                                 \
   X(RELAY_REJECT_UNAVAILABLE, "unavailable")                                   \

@@ -1,5 +1,6 @@
 #include "server/relay/relay_state.h"
 
+#include "server/history/query.h"
 #include "server/io/clock.h"
 #include "server/openapi/openapi.h"
 #include "web/web.h"
@@ -10,11 +11,14 @@
 
 static void serve_stream(http_request *request, void *context) {
   relay *r = context;
-  const feed_scope scope = {.kinds = STORE_KIND_BIT(TTI_KIND_RELAY) |
-                                     STORE_KIND_BIT(TTI_KIND_SESSION) |
-                                     STORE_KIND_BIT(TTI_KIND_PUBLISHED),
-                            .log_by_channel = true,
-                            .view = TTI_VIEW_RELAY};
+  const feed_scope scope = {
+      .kinds = QUERY_EVENTS, .log_by_channel = true, .view = TTI_VIEW_RELAY};
+  feed_serve(r->options.feed, request, &scope);
+}
+
+static void serve_log_stream(http_request *request, void *context) {
+  relay *r = context;
+  const feed_scope scope = {.kinds = QUERY_LOGS, .view = TTI_VIEW_RELAY};
   feed_serve(r->options.feed, request, &scope);
 }
 
@@ -31,7 +35,11 @@ static void serve_aggregate(http_request *request, void *context) {
 }
 
 static void serve_recent(http_request *request, void *context) {
-  history_recent(((relay *)context)->options.history, request);
+  history_recent(((relay *)context)->options.history, request, QUERY_EVENTS);
+}
+
+static void serve_log_recent(http_request *request, void *context) {
+  history_recent(((relay *)context)->options.history, request, QUERY_LOGS);
 }
 
 static void token_create(http_request *request, void *context) {
@@ -118,6 +126,18 @@ static void make_routes(relay *r) {
        false, &relay_rate_about},
       {HTTP_GET_, "/events/channels", "events_channels", relay_serve_channels,
        AUTH_READ, 0, false, &relay_channels_about},
+      {HTTP_POST_, "/log", "log", relay_serve_log, AUTH_INGEST, o->max_body,
+       true, &relay_log_about},
+      {HTTP_POST_, "/log/batch", "log_batch", relay_serve_log_batch,
+       AUTH_INGEST, o->max_batch_body, true, &relay_log_batch_about},
+      {HTTP_GET_, "/logs/stream", "logs_stream", serve_log_stream, AUTH_READ, 0,
+       false, &feed_log_stream_about},
+      {HTTP_GET_, "/logs/recent", "logs_recent", serve_log_recent, AUTH_READ, 0,
+       false, &history_log_recent_about},
+      {HTTP_GET_, "/logs/stats", "logs_stats", relay_serve_log_stats, AUTH_READ,
+       0, false, &relay_log_stats_about},
+      {HTTP_GET_, "/logs/rate", "logs_rate", relay_serve_log_rate, AUTH_READ, 0,
+       false, &relay_log_rate_about},
       {HTTP_GET_, "/healthz", "healthz", relay_serve_healthz, AUTH_NONE, 0,
        false, &relay_healthz_about},
       {HTTP_GET_, "/readyz", "readyz", relay_serve_readyz, AUTH_NONE, 0, false,
@@ -191,6 +211,8 @@ tt_error relay_new(const relay_options *options, relay **out_relay) {
   atomic_init(&r->draining, false);
   relay_inflight_init(&r->inflight);
   relay_rate_init(&r->rate);
+  relay_rate_init(&r->log_rate);
+  atomic_init(&r->log_min_level, options->log_min_level);
   store_status_get(options->store, &status);
   memcpy(r->log_uuid, status.log_uuid, sizeof(r->log_uuid));
   r->lanes = calloc(options->loop_count, sizeof(*r->lanes));
@@ -211,6 +233,10 @@ void relay_set_server(relay *r, const http_server *server, const char *url) {
   r->url = strdup(url);
 }
 
+void relay_set_log_min_level(relay *r, tt_level level) {
+  atomic_store_explicit(&r->log_min_level, level, memory_order_relaxed);
+}
+
 void relay_drain(relay *r) {
   atomic_store_explicit(&r->draining, true, memory_order_relaxed);
 }
@@ -223,6 +249,7 @@ void relay_free(relay *r) {
   free(r->lanes);
   relay_scrape_free(r);
   relay_rate_fini(&r->rate);
+  relay_rate_fini(&r->log_rate);
   relay_inflight_fini(&r->inflight);
   free(r->url);
   free(r);

@@ -24,10 +24,11 @@ typedef struct relay_options {
   history *history;
   loop *const *loops;
   size_t loop_count;
-  tt_metrics *metrics;   /* made by tt_metrics_prometheus_new */
-  size_t max_body;       /* bytes */
-  size_t max_batch_body; /* bytes */
-  size_t max_batch;      /* events */
+  tt_metrics *metrics;    /* made by tt_metrics_prometheus_new */
+  size_t max_body;        /* bytes */
+  size_t max_batch_body;  /* bytes */
+  size_t max_batch;       /* events */
+  tt_level log_min_level; /* the lowest of log lines that are kept */
   const char *version;
   const char *store_text; /* "sqlite:/path" or "memory" */
   const char *bus_text;
@@ -44,6 +45,9 @@ const http_route *relay_routes(const relay *r, size_t *out_count);
 /* Tells the relay where it is served, for /metrics and /api/v1/status. Before
  * the loops answer anything. `url` is copied. */
 void relay_set_server(relay *r, const http_server *server, const char *url);
+
+/* The lowest level of log lines that are kept, from now on. Any thread. */
+void relay_set_log_min_level(relay *r, tt_level level);
 
 /* From now on /readyz answers 503. Any thread. */
 void relay_drain(relay *r);

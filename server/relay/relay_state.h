@@ -14,6 +14,8 @@
 typedef struct ingest ingest;
 
 enum {
+  RELAY_COUNTS_MAX = 1000,
+  RELAY_RECENT_S = 10, /* what "…_per_second" is the mean of */
   RELAY_STATUS_CLASSES = 6,
   RELAY_ROUTES_MAX = 64 /* the last one counts what no route answered */
 };
@@ -29,6 +31,7 @@ typedef struct relay_lane {
   bool submitting;             /* inside bus_submit; the loop's thread only */
   ingest *idle;                /* for the next request */
   size_t idle_count;
+  _Atomic uint64_t log_lines; /* accepted */
   _Atomic uint64_t refused[RELAY_REJECT_COUNT];
   _Atomic uint64_t dropped[RELAY_DROPPED_COUNT]; /* by emitters */
   _Atomic uint64_t answered[RELAY_ROUTES_MAX][RELAY_STATUS_CLASSES];
@@ -40,7 +43,9 @@ struct relay {
   size_t route_count;
   relay_lane *lanes; /* one a loop */
   relay_inflight inflight;
-  relay_rate rate;
+  relay_rate rate; /* of events */
+  relay_rate log_rate;
+  _Atomic tt_level log_min_level; /* relaxed: nothing hangs on its timing */
   char log_uuid[40];
   const http_server *server;
   char *url;
@@ -64,12 +69,22 @@ void relay_refused_sum(relay *r, uint64_t out_sums[RELAY_REJECT_COUNT]);
 void relay_dropped_sum(relay *r, uint64_t out_sums[RELAY_DROPPED_COUNT]);
 void relay_ledger_get(relay *r, relay_ledger *out_ledger);
 
+/* "name":{…} of one dimension, with a comma before it; answers the sum of its
+ * counts. `counts` has RELAY_COUNTS_MAX. */
+uint64_t relay_write_counts(tti_buf *out, relay *r, const char *name,
+                            store_dimension dimension, store_count *counts);
+void relay_reply_rate(http_request *request, relay_rate *rate);
+
 /* Answers with what is in the buffer, and empties it. */
 void relay_reply_json(http_request *request, int status, tti_buf *body);
 
 /* ---- Handlers; the context is the relay ---- */
 void relay_serve_event(http_request *request, void *context);
 void relay_serve_batch(http_request *request, void *context);
+void relay_serve_log(http_request *request, void *context);
+void relay_serve_log_batch(http_request *request, void *context);
+void relay_serve_log_stats(http_request *request, void *context);
+void relay_serve_log_rate(http_request *request, void *context);
 void relay_serve_stats(http_request *request, void *context);
 void relay_serve_rate(http_request *request, void *context);
 void relay_serve_channels(http_request *request, void *context);
@@ -84,7 +99,8 @@ extern const http_parameter relay_minutes[], relay_buckets[];
 extern const http_description relay_event_about, relay_batch_about,
     relay_stats_about, relay_rate_about, relay_channels_about,
     relay_healthz_about, relay_readyz_about, relay_metrics_about,
-    relay_status_about, relay_openapi_about, relay_page_about;
+    relay_status_about, relay_openapi_about, relay_page_about, relay_log_about,
+    relay_log_batch_about, relay_log_stats_about, relay_log_rate_about;
 
 /* ---- ingest.c ---- */
 void relay_lane_init(relay_lane *lane, relay *r, loop *l);

@@ -7,8 +7,6 @@
 
 /* What tells how the server is: counters, health, status. */
 
-enum { COUNTS_MAX = 1000 };
-
 void relay_reply_json(http_request *request, int status, tti_buf *body) {
   size_t len;
   char *text = tti_buf_take(body, &len);
@@ -43,13 +41,13 @@ void relay_ledger_get(relay *r, relay_ledger *out_ledger) {
   relay_ledger_make(&counts, refused, out_ledger);
 }
 
-/* "name":{…} of one dimension; answers the sum of its counts. */
-static uint64_t write_counts(tti_buf *out, relay *r, const char *name,
-                             store_dimension dimension, store_count *counts) {
-  size_t n = store_counts(r->options.store, dimension, counts, COUNTS_MAX);
+uint64_t relay_write_counts(tti_buf *out, relay *r, const char *name,
+                            store_dimension dimension, store_count *counts) {
+  size_t n =
+      store_counts(r->options.store, dimension, counts, RELAY_COUNTS_MAX);
   uint64_t sum = 0;
   tti_buf_printf(out, ",\"%s\":{", name);
-  for (size_t i = 0; i < n && i < COUNTS_MAX; i++) {
+  for (size_t i = 0; i < n && i < RELAY_COUNTS_MAX; i++) {
     if (i)
       tti_buf_append_char(out, ',');
     tti_json_write_key(out, tti_slice_of(counts[i].name));
@@ -87,9 +85,8 @@ static void write_dropped(tti_buf *out, relay *r) {
 }
 
 void relay_serve_stats(http_request *request, void *context) {
-  enum { WINDOW_S = 10 };
   relay *r = context;
-  store_count *counts = calloc(COUNTS_MAX, sizeof(*counts));
+  store_count *counts = calloc(RELAY_COUNTS_MAX, sizeof(*counts));
   feed_counts feeds;
   relay_ledger ledger;
   uint64_t lately;
@@ -97,19 +94,21 @@ void relay_serve_stats(http_request *request, void *context) {
   tti_buf_init(&body, 4 << 20);
   tti_buf_init(&parts, 4 << 20);
   if (counts) {
-    write_counts(&parts, r, "by_source", STORE_BY_SOURCE, counts);
+    relay_write_counts(&parts, r, "by_source", STORE_BY_SOURCE, counts);
     uint64_t total =
-        write_counts(&parts, r, "by_level", STORE_BY_LEVEL, counts);
-    write_counts(&parts, r, "by_channel", STORE_BY_CHANNEL, counts);
+        relay_write_counts(&parts, r, "by_level", STORE_BY_LEVEL, counts);
+    relay_write_counts(&parts, r, "by_channel", STORE_BY_CHANNEL, counts);
     feed_counts_get(r->options.feed, &feeds);
     relay_ledger_get(r, &ledger);
-    relay_rate_buckets(&r->rate, server_monotonic_us(), WINDOW_S, 1, &lately);
-    tti_buf_printf(&body, "{\"total_events\":%llu,\"client_count\":%llu",
-                   (unsigned long long)total,
-                   (unsigned long long)feeds.subscribers);
+    relay_rate_buckets(&r->rate, server_monotonic_us(), RELAY_RECENT_S, 1,
+                       &lately);
+    tti_buf_printf(
+        &body, "{\"total_events\":%llu,\"client_count\":%llu",
+        (unsigned long long)total,
+        (unsigned long long)(feeds.subscribers - feeds.log_subscribers));
     tti_buf_append(&body, parts.data, parts.len);
     tti_buf_append_text(&body, ",\"events_per_second\":");
-    tti_json_write_double(&body, (double)lately / WINDOW_S);
+    tti_json_write_double(&body, (double)lately / RELAY_RECENT_S);
     write_dropped(&body, r);
     write_ledger(&body, &ledger);
     tti_buf_append_char(&body, '}');
@@ -133,8 +132,7 @@ static unsigned lenient(http_request *request, const http_parameter *p) {
   return (unsigned)number;
 }
 
-void relay_serve_rate(http_request *request, void *context) {
-  relay *r = context;
+void relay_reply_rate(http_request *request, relay_rate *rate) {
   uint64_t sums[RELAY_BUCKETS_MAX];
   unsigned long long minutes;
   if (tti_slice_to_u64(http_parameter_get(request, relay_minutes), &minutes) &&
@@ -149,7 +147,7 @@ void relay_serve_rate(http_request *request, void *context) {
   unsigned buckets = lenient(request, relay_buckets);
   tti_buf body;
   tti_buf_init(&body, 8192);
-  relay_rate_buckets(&r->rate, server_monotonic_us(), window_s, buckets, sums);
+  relay_rate_buckets(rate, server_monotonic_us(), window_s, buckets, sums);
   for (unsigned i = 0; i < buckets; i++) {
     tti_buf_append_char(&body, i ? ',' : '[');
     tti_buf_append_u64(&body, sums[i]);
@@ -159,17 +157,21 @@ void relay_serve_rate(http_request *request, void *context) {
   tti_buf_fini(&body);
 }
 
+void relay_serve_rate(http_request *request, void *context) {
+  relay_reply_rate(request, &((relay *)context)->rate);
+}
+
 static int by_name(const void *a, const void *b) {
   return strcmp(((const store_count *)a)->name, ((const store_count *)b)->name);
 }
 
 void relay_serve_channels(http_request *request, void *context) {
   relay *r = context;
-  store_count *counts = calloc(COUNTS_MAX, sizeof(*counts));
+  store_count *counts = calloc(RELAY_COUNTS_MAX, sizeof(*counts));
   tti_buf body;
   tti_buf_init(&body, 1 << 20);
   size_t n = counts ? store_counts(r->options.store, STORE_BY_CHANNEL, counts,
-                                   COUNTS_MAX)
+                                   RELAY_COUNTS_MAX)
                     : 0;
   if (n)
     qsort(counts, n, sizeof(*counts), by_name);

@@ -130,8 +130,11 @@ static void note(counters *c, store_dimension dimension, tti_slice name) {
 }
 
 void counters_note(counters *c, const tti_record *record) {
-  if (record->kind == TTI_KIND_LOG)
+  if (record->kind == TTI_KIND_LOG) {
+    note(c, STORE_BY_LOGGER, record->type);
+    note(c, STORE_BY_LOG_LEVEL, tti_record_level_text(record));
     return;
+  }
   note(c, STORE_BY_SOURCE, record->source);
   note(c, STORE_BY_CHANNEL, record->category);
   note(c, STORE_BY_LEVEL, tti_record_level_text(record));

@@ -4,9 +4,9 @@
 #include "server/store/store.h"
 #include <pthread.h>
 
-/* How many events there were by source, channel and level, counted on arrival
- * so that nothing scans the log for it. Log lines are not events and are left
- * out. A dimension holds 1,000 names; the rest is "other".
+/* How many events there were by source, channel and level, and log lines by
+ * logger and level, counted on arrival so that nothing scans the log for it. A
+ * dimension holds 1,000 names; the rest is "other".
  *
  * One thread notes and commits; any thread copies. What was noted shows only
  * after the commit, so the counts never tell of an event that was not stored.

@@ -31,19 +31,22 @@ void scan_start(store_scan *scan) {
       scan->read->order == STORE_DESCENDING ? scan->high + 1 : scan->low - 1;
 }
 
+bool scan_wants(const store_scan *scan, const tti_record *record) {
+  const store_read *read = scan->read;
+  if (read->kinds && !(read->kinds & STORE_KIND_BIT(record->kind)))
+    return false;
+  if (record->kind == TTI_KIND_LOG && scan->hides_log)
+    return false;
+  return !scan->filtered || tti_filter_match(read->filter, record);
+}
+
 static bool passes(const store_scan *scan, uint64_t seq, int64_t received_us,
                    tti_slice bytes) {
   const store_read *read = scan->read;
   if (!read->kinds && !scan->filtered && !scan->hides_log && !read->accept)
     return true;
   tti_record record;
-  if (tti_record_decode(bytes, &record) != TT_OK)
-    return false;
-  if (read->kinds && !(read->kinds & STORE_KIND_BIT(record.kind)))
-    return false;
-  if (record.kind == TTI_KIND_LOG && scan->hides_log)
-    return false;
-  if (scan->filtered && !tti_filter_match(read->filter, &record))
+  if (tti_record_decode(bytes, &record) != TT_OK || !scan_wants(scan, &record))
     return false;
   return !read->accept ||
          read->accept(read->accept_context, seq, received_us, &record);
@@ -94,6 +97,15 @@ tt_error scan_row(store_scan *scan, uint64_t seq, int64_t received_us,
     scan->full = true;
   look_at_clock(scan, 1);
   return TT_OK;
+}
+
+void scan_brief(store_scan *scan, uint64_t seq, int64_t received_us,
+                const tti_record *record) {
+  store_read *read = scan->read;
+  if (scan_wants(scan, record))
+    read->accept(read->accept_context, seq, received_us, record);
+  scan->examined = seq;
+  look_at_clock(scan, 1);
 }
 
 void scan_skip(store_scan *scan, uint64_t seq) {

@@ -35,6 +35,13 @@ void scan_start(store_scan *scan);
 tt_error scan_row(store_scan *scan, uint64_t seq, int64_t received_us,
                   tti_slice record);
 
+/* Whether the read's kinds and filter let a record through. */
+bool scan_wants(const store_scan *scan, const tti_record *record);
+
+/* One row of a read that is `brief`. */
+void scan_brief(store_scan *scan, uint64_t seq, int64_t received_us,
+                const tti_record *record);
+
 /* Rows up to `seq` (in the read's order) hold nothing that is wanted. */
 void scan_skip(store_scan *scan, uint64_t seq);
 

@@ -122,6 +122,10 @@ typedef struct store_read {
   bool (*accept)(void *context, uint64_t seq, int64_t received_us,
                  const tti_record *record);
   void *accept_context;
+  /* `accept` is set, never answers true, and looks at no more of the record
+   * than kind, level, source, category, type, agent_id and the duration: the
+   * rest may be empty. Much faster where the store has summed up its rows. */
+  bool brief;
   void *owner; /* the caller's */
 
   tt_error error; /* out; TT_EFULL: too many reads are waiting */
@@ -157,9 +161,11 @@ typedef struct store_count {
   uint64_t count;
 } store_count;
 typedef enum store_dimension {
-  STORE_BY_SOURCE,
+  STORE_BY_SOURCE, /* of events, as the next two */
   STORE_BY_CHANNEL,
   STORE_BY_LEVEL,
+  STORE_BY_LOGGER, /* of log lines, as the next */
+  STORE_BY_LOG_LEVEL,
   STORE_DIMENSIONS
 } store_dimension;
 

@@ -757,6 +757,11 @@ static void events_are_counted_on_arrival(void **state) {
   assert_int_equal(counts[0].count, 7);
   assert_int_equal(store_counts(f->store, STORE_BY_LEVEL, counts, 8), 1);
   assert_string_equal(counts[0].name, "info");
+  assert_int_equal(store_counts(f->store, STORE_BY_LOGGER, counts, 8), 1);
+  assert_string_equal(counts[0].name, "deploy");
+  assert_int_equal(counts[0].count, 1);
+  assert_int_equal(store_counts(f->store, STORE_BY_LOG_LEVEL, counts, 8), 1);
+  assert_string_equal(counts[0].name, "info");
 }
 
 static void names_beyond_the_limit_are_other(void **state) {

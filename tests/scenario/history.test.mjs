@@ -321,6 +321,7 @@ test("an aggregate has counts, errors and quantiles by key", async (t) => {
     action: "a",
     level: i % 10 ? "info" : "error",
     ...(i % 4 ? { duration_ms: i } : {}),
+    ...(i % 50 ? {} : { data: { note: "Fiftieth" } }),
   }));
   const answer = await server.post("/events/batch", events);
   assert.equal(answer.status, 200);
@@ -363,6 +364,15 @@ test("an aggregate has counts, errors and quantiles by key", async (t) => {
     "/events/aggregate?by=action&level=error&source=often",
   );
   assert.equal(errors.items[0].count, 50);
+  const text = await server.json(
+    "/events/aggregate?by=source&q=fiftieth&source=often",
+  );
+  assert.deepEqual(
+    text.items.map((item) => [item.key, item.count, item.errors]),
+    [["often", 10, 10]],
+  );
+  const times = await server.json("/events/histogram?buckets=1&q=FIFTIETH");
+  assert.deepEqual(times.buckets[0].by, { error: 20 });
   const none = await server.json(
     "/events/aggregate?by=source&until=2001-01-01T00:00:00Z",
   );

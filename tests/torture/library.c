@@ -28,10 +28,14 @@ static const tt_event an_event = {.source = "torture",
   "\"level\":\"warn\",\"metadata\":{\"k\":\"v\\n\"},"                          \
   "\"data\":{\"a\":[1,2,3]}}"
 
+#define LINE                                                                   \
+  "{\"level\":\"warn\",\"message\":\"a\",\"logger\":\"d\\n\","                 \
+  "\"fields\":{\"k\":1},\"caller\":\"a.c:3\"}"
+
 static bool parse_one(tt_error (*parse)(tti_slice, const tti_parse_options *,
                                         tti_batch *, tti_parse_error *),
-                      const char *text, size_t expected) {
-  tti_parse_options options = {.now_us = 1};
+                      tti_parse_form form, const char *text, size_t expected) {
+  tti_parse_options options = {.now_us = 1, .form = form};
   tti_parse_error error = {0};
   tti_batch batch;
   tti_batch_init(&batch, 100, 1 << 20);
@@ -50,9 +54,12 @@ static bool parse_one(tt_error (*parse)(tti_slice, const tti_parse_options *,
 }
 
 static bool parse(void) {
-  bool well = parse_one(tti_parse_relay, EVENT, 1);
-  well = parse_one(tti_parse_relay_array, "[" EVENT "," EVENT "]", 2) && well;
-  return parse_one(tti_parse_relay_ndjson, EVENT "\n\n" EVENT "\n", 2) && well;
+  return parse_one(tti_parse_relay, TTI_PARSE_ONE, EVENT, 1) &
+         parse_one(tti_parse_relay, TTI_PARSE_ARRAY, "[" EVENT "," EVENT "]",
+                   2) &
+         parse_one(tti_parse_relay, TTI_PARSE_LINES, EVENT "\n\n" EVENT "\n",
+                   2) &
+         parse_one(tti_parse_log, TTI_PARSE_ARRAY, "[" LINE "," LINE "]", 2);
 }
 
 static bool views(void) {

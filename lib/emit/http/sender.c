@@ -42,7 +42,7 @@ struct tti_sender {
   bool gzip_accepted;
   bool gzip_refused;
   unsigned failures; /* in a row, over all posts: the delay grows with them */
-  tti_complaint complaints[LOG_KINDS];
+  tti_log_ration complaints[LOG_KINDS];
 };
 
 static void complain(tti_sender *s, int kind, const char *what,

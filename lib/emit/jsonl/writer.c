@@ -37,7 +37,7 @@ struct tti_writer {
   int attempts;      /* at the oldest event */
   int64_t due_us;    /* when the next attempt is one of the schedule */
   unsigned failures; /* in a row: the delay grows with them */
-  tti_complaint complaints[LOG_KINDS];
+  tti_log_ration complaints[LOG_KINDS];
 };
 
 static void complain(tti_writer *w, int kind, const char *what,

@@ -3,12 +3,13 @@
 #include "lib/base/hash.h"
 #include <stdlib.h>
 
-/* Summaries of closed tables. A block is BLOCK_SEQS numbers of a table, counted
- * from its first; its summary says which kinds and levels its rows have, and a
- * Bloom filter which values stand under the five filter keys. A scan for
- * something rare passes over almost every block without reading its rows. */
+/* Summaries of rows that change no more. A block is BLOCK_SEQS numbers of a
+ * table, counted from its first; its summary says which kinds and levels its
+ * rows have, and a Bloom filter which values stand under the five filter keys:
+ * a scan for something rare passes over almost every block without reading more
+ * of it. Beside that lie the columns (columns.h), from which a scan learns
+ * which rows it needs, and which are all that counting needs. */
 
-#define BLOCK_SEQS      1024
 #define VALUES_MAX      (5 * BLOCK_SEQS)
 #define VALUE_SLOTS     8192 /* a power of two above VALUES_MAX */
 #define BITS_A_VALUE    10   /* with 4 probes: 1 % false */
@@ -21,6 +22,7 @@ typedef struct summary {
   unsigned levels;
   size_t count;
   uint64_t values[VALUE_SLOTS]; /* hashes; 0: free */
+  columns_builder columns;
 } summary;
 
 /* One hash for a key and its value. FNV-1a goes on where it stopped, so the
@@ -86,9 +88,10 @@ static bool bloom_has(const unsigned char *bloom, size_t bytes, uint64_t hash) {
 
 static int read_block(writer *w, const log_table *table, uint64_t from,
                       uint64_t to, summary *out_summary) {
-  char sql[96];
+  char sql[128];
   sqlite3_snprintf(sizeof sql, sql,
-                   "SELECT record FROM log_%llu WHERE seq BETWEEN ?1 AND ?2",
+                   "SELECT seq, received_us, record FROM log_%llu"
+                   " WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
                    (unsigned long long)table->id);
   sqlite3_stmt *stmt;
   int rc = sqlite3_prepare_v2(w->db, sql, -1, &stmt, NULL);
@@ -98,8 +101,11 @@ static int read_block(writer *w, const log_table *table, uint64_t from,
   bind_u64(stmt, 2, to);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     tti_record record;
-    if (tti_record_decode(column_blob(stmt, 0), &record) == TT_OK)
-      add_record(out_summary, &record);
+    if (tti_record_decode(column_blob(stmt, 2), &record) != TT_OK)
+      continue;
+    add_record(out_summary, &record);
+    columns_add(&out_summary->columns, column_u64(stmt, 0),
+                sqlite3_column_int64(stmt, 1), &record);
   }
   sqlite3_finalize(stmt);
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -111,15 +117,30 @@ static int write_block(writer *w, uint64_t from, const summary *s) {
   for (size_t i = 0; i < VALUE_SLOTS; i++)
     if (s->values[i])
       bloom_add(bloom, bytes, s->values[i]);
-  int rc;
-  sqlite3_stmt *put = writer_statement(w, STMT_PUT_BLOCK, &rc);
-  if (!put)
-    return rc;
-  bind_u64(put, 1, from);
-  bind_u64(put, 2, s->kinds);
-  bind_u64(put, 3, s->levels);
-  bind_blob(put, 4, bloom, bytes);
-  return database_run(put);
+  tti_buf encoded;
+  tti_buf_init(&encoded, SIZE_MAX);
+  columns_write(&s->columns, &encoded);
+  int rc = encoded.error ? SQLITE_NOMEM : SQLITE_OK;
+  sqlite3_stmt *put = rc ? NULL : writer_statement(w, STMT_PUT_BLOCK, &rc);
+  if (put) {
+    bind_u64(put, 1, from);
+    bind_u64(put, 2, s->kinds);
+    bind_u64(put, 3, s->levels);
+    bind_blob(put, 4, bloom, bytes);
+    if (encoded.len)
+      bind_blob(put, 5, encoded.data, encoded.len);
+    rc = database_run(put);
+    sqlite3_clear_bindings(put);
+  }
+  tti_buf_fini(&encoded);
+  return rc;
+}
+
+bool block_due(const writer *w, const log_table *table) {
+  if (table->state == TABLE_CLOSED)
+    return table->summarised_to < table->to_seq;
+  return table->state == TABLE_OPEN &&
+         table->summarised_to + BLOCK_SEQS < w->position.next_seq;
 }
 
 int block_summarise(sqlite_store *s, log_table *table) {
@@ -164,14 +185,45 @@ static bool may_have(const void *context, tti_slice key, tti_slice value) {
                    value_hash(key, value));
 }
 
-int block_prepare(sqlite3 *db, sqlite3_stmt **out_get) {
-  return sqlite3_prepare_v2(
+int blocks_init(blocks *b, sqlite3 *db) {
+  *b = (blocks){0};
+  int rc = sqlite3_prepare_v2(
       db, "SELECT kinds, levels, bloom FROM log_blocks WHERE from_seq = ?1", -1,
-      out_get, NULL);
+      &b->get, NULL);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_prepare_v2(
+        db, "SELECT columns FROM log_blocks WHERE from_seq = ?1", -1,
+        &b->get_columns, NULL);
+  return rc;
 }
 
-int block_may_match(sqlite3_stmt *get, uint64_t from, const store_read *read,
-                    bool *out_may) {
+void blocks_fini(blocks *b) {
+  sqlite3_finalize(b->get);
+  sqlite3_finalize(b->get_columns);
+  free(b->columns);
+}
+
+int blocks_columns(blocks *b, uint64_t from, const columns **out_columns) {
+  *out_columns = NULL;
+  if (!b->columns && !(b->columns = malloc(sizeof *b->columns)))
+    return SQLITE_NOMEM;
+  sqlite3_reset(b->get_columns);
+  bind_u64(b->get_columns, 1, from);
+  int rc = sqlite3_step(b->get_columns);
+  if (rc != SQLITE_ROW)
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+  tti_slice bytes = column_blob(b->get_columns, 0);
+  if (!bytes.ptr)
+    return SQLITE_OK;
+  if (columns_read(bytes, b->columns) != TT_OK)
+    return SQLITE_CORRUPT;
+  *out_columns = b->columns;
+  return SQLITE_OK;
+}
+
+int blocks_may_match(blocks *b, uint64_t from, const store_read *read,
+                     bool *out_may) {
+  sqlite3_stmt *get = b->get;
   bind_u64(get, 1, from);
   int rc = sqlite3_step(get);
   *out_may = true;

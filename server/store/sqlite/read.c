@@ -68,31 +68,95 @@ static int scan_range(sqlite3 *db, store_scan *scan, sqlite3_stmt *stmt,
   return rc;
 }
 
+static void count_columns(store_scan *scan, const columns *c, uint64_t from,
+                          uint64_t to) {
+  bool down = scan->read->order == STORE_DESCENDING;
+  tti_record record;
+  for (size_t n = 0; n < c->rows && !scan->full; n++) {
+    size_t i = down ? c->rows - 1 - n : n;
+    if (c->seq[i] < from || c->seq[i] > to)
+      continue;
+    columns_record(c, i, &record);
+    scan_brief(scan, c->seq[i], c->received_us[i], &record);
+  }
+}
+
+/* One after the other costs as much as this many neighbours. */
+#define ROW_ALONE 8
+
+/* The rows that the filter lets through, one by one; all of the block where
+ * they are many. */
+static int find_columns(sqlite3 *db, store_scan *scan, const columns *c,
+                        sqlite3_stmt *stmt, uint64_t from, uint64_t to) {
+  bool down = scan->read->order == STORE_DESCENDING;
+  uint64_t found[COLUMNS_ROWS / ROW_ALONE];
+  size_t count = 0;
+  tti_record record;
+  for (size_t i = 0; i < c->rows; i++) {
+    columns_record(c, i, &record);
+    if (c->seq[i] < from || c->seq[i] > to || !scan_wants(scan, &record))
+      continue;
+    if (count == sizeof found / sizeof *found)
+      return scan_range(db, scan, stmt, from, to);
+    found[count++] = c->seq[i];
+  }
+  int rc = SQLITE_OK;
+  for (size_t n = 0; n < count && rc == SQLITE_OK && !scan->full; n++) {
+    uint64_t seq = found[down ? count - 1 - n : n];
+    rc = scan_range(db, scan, stmt, seq, seq);
+  }
+  if (rc == SQLITE_OK && !scan->full && !scan->read->error)
+    scan_skip(scan, down ? from : to);
+  return rc;
+}
+
+static int scan_block(sqlite3 *db, store_scan *scan, blocks *b,
+                      sqlite3_stmt *stmt, uint64_t block, uint64_t from,
+                      uint64_t to) {
+  const columns *c;
+  bool may, down = scan->read->order == STORE_DESCENDING;
+  int rc = blocks_may_match(b, block, scan->read, &may);
+  if (rc != SQLITE_OK)
+    return rc;
+  if (!may) {
+    scan_skip(scan, down ? from : to);
+    return SQLITE_OK;
+  }
+  if (!scan->read->brief && !scan->filtered)
+    return scan_range(db, scan, stmt, from, to);
+  rc = blocks_columns(b, block, &c);
+  if (rc != SQLITE_OK)
+    return rc;
+  if (!c)
+    return scan_range(db, scan, stmt, from, to);
+  if (!scan->read->brief)
+    return find_columns(db, scan, c, stmt, from, to);
+  count_columns(scan, c, from, to);
+  return SQLITE_OK;
+}
+
 /* Block by block, passing over those whose summary rules a match out. */
 static int scan_blocks(sqlite3 *db, store_scan *scan, const log_table *table,
                        sqlite3_stmt *stmt, uint64_t from, uint64_t to) {
   bool down = scan->read->order == STORE_DESCENDING;
-  sqlite3_stmt *get;
-  int rc = block_prepare(db, &get);
+  blocks b;
+  int rc = blocks_init(&b, db);
   while (rc == SQLITE_OK && from <= to && !scan->full && !scan->read->error) {
-    uint64_t low, high;
-    bool may = true;
-    if (block_of(table, down ? to : from, &low, &high))
-      rc = block_may_match(get, low, scan->read, &may);
-    if (low < from)
-      low = from;
+    uint64_t block, low, high;
+    bool summed = block_of(table, down ? to : from, &block, &high);
+    low = block > from ? block : from;
     if (high > to)
       high = to;
-    if (rc == SQLITE_OK && may)
-      rc = scan_range(db, scan, stmt, low, high);
+    if (summed)
+      rc = scan_block(db, scan, &b, stmt, block, low, high);
     else
-      scan_skip(scan, down ? low : high);
+      rc = scan_range(db, scan, stmt, low, high);
     if (down)
       to = low - 1;
     else
       from = high + 1;
   }
-  sqlite3_finalize(get);
+  blocks_fini(&b);
   return rc;
 }
 
@@ -108,7 +172,7 @@ static int scan_table(sqlite3 *db, store_scan *scan, const log_table *table,
   int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
   if (rc != SQLITE_OK)
     return rc;
-  if (scan->filtered || scan->read->kinds)
+  if (scan->filtered || scan->read->kinds || scan->read->brief)
     rc = scan_blocks(db, scan, table, stmt, from, to);
   else
     rc = scan_range(db, scan, stmt, from, to);

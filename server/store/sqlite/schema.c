@@ -30,7 +30,10 @@ static const char version_1[] =
     " scopes INTEGER NOT NULL, sha256 BLOB NOT NULL UNIQUE,"
     " created_us INTEGER NOT NULL, revoked_us INTEGER NOT NULL DEFAULT 0);";
 
-const migration schema_migrations[] = {{version_1}};
+static const char version_2[] =
+    "ALTER TABLE log_blocks ADD COLUMN columns BLOB;";
+
+const migration schema_migrations[] = {{version_1}, {version_2}};
 const size_t schema_migration_count =
     sizeof schema_migrations / sizeof *schema_migrations;
 

@@ -1,6 +1,7 @@
 #ifndef STORE_SQLITE_SQLITE_H
 #define STORE_SQLITE_SQLITE_H
 
+#include "server/store/columns.h"
 #include "server/store/counter.h"
 #include "server/store/range.h"
 #include "server/store/sqlite/backup.h"
@@ -31,6 +32,7 @@
 /* Large records close a table early: the open one is never taken for its size,
  * so it must stay a small part of what may be kept. */
 #define TABLES_RETAINED 16
+#define BLOCK_SEQS      COLUMNS_ROWS
 
 /* The writer's statements. */
 #define STATEMENT_MAP(X)                                                       \
@@ -65,8 +67,8 @@
   X(SET_TABLE, "UPDATE log_tables SET to_seq = ?2, state = ?3,"                \
                " summarised_to = ?4 WHERE id = ?1")                            \
   X(DROP_TABLE, "DELETE FROM log_tables WHERE id = ?1")                        \
-  X(PUT_BLOCK, "INSERT INTO log_blocks(from_seq, kinds, levels, bloom)"        \
-               " VALUES(?1, ?2, ?3, ?4)")                                      \
+  X(PUT_BLOCK, "INSERT INTO log_blocks(from_seq, kinds, levels, bloom,"        \
+               " columns) VALUES(?1, ?2, ?3, ?4, ?5)")                         \
   X(DROP_BLOCKS, "DELETE FROM log_blocks WHERE from_seq IN (SELECT from_seq"   \
                  " FROM log_blocks WHERE from_seq BETWEEN ?1 AND ?2"           \
                  " LIMIT ?3)")                                                 \
@@ -83,15 +85,15 @@ typedef enum statement_id {
 /* A log table's life. */
 typedef enum table_state {
   TABLE_OPEN = 0,   /* takes rows */
-  TABLE_CLOSED = 1, /* full; blocks up to summarised_to are summarised */
+  TABLE_CLOSED = 1, /* full */
   TABLE_DOOMED = 2  /* retention took it; being emptied, shown to nobody */
 } table_state;
 
 typedef struct log_table {
   uint64_t id; /* its rows are in log_<id> */
   uint64_t from_seq;
-  uint64_t to_seq; /* the last seq that belongs here */
-  uint64_t summarised_to;
+  uint64_t to_seq;        /* the last seq that belongs here */
+  uint64_t summarised_to; /* blocks up to here have a summary */
   table_state state;
 } log_table;
 
@@ -141,6 +143,8 @@ typedef struct writer {
   uint64_t wal_frames;
   int64_t next_try_us;    /* monotonic: probe or reopening */
   int64_t next_upkeep_us; /* monotonic: retention, expiry, sizes */
+  uint64_t checked_seq;   /* next_seq at the last upkeep_check */
+  bool quiet;             /* few rows came between the last two */
   bool background_due;
   bool expiry_checked; /* since the last upkeep_check */
   uint64_t page_bytes;
@@ -269,25 +273,42 @@ size_t sqlite_tokens(store *base, store_token *out_tokens, size_t max,
 
 /* ---- blocks.c ---- */
 
-/* Summarises the next block of a closed table. */
+/* Whether the table has a block without a summary whose rows are all there. */
+bool block_due(const writer *w, const log_table *table);
+
+/* Summarises the table's next block, which is due. */
 int block_summarise(sqlite_store *s, log_table *table);
 
 /* The table's block that holds `seq`. False: it has no summary yet. */
 bool block_of(const log_table *table, uint64_t seq, uint64_t *out_from,
               uint64_t *out_to);
 
+/* A reader's way to the summaries, within one transaction. It may be ended
+ * after init failed. */
+typedef struct blocks {
+  sqlite3_stmt *get;
+  sqlite3_stmt *get_columns;
+  columns *columns; /* owned; NULL until asked for */
+} blocks;
+
+int blocks_init(blocks *b, sqlite3 *db);
+void blocks_fini(blocks *b);
+
 /* Whether the block that begins at `from` may hold what the read wants. Only
- * a summary that says so makes it false. `get` is from block_prepare. */
-int block_prepare(sqlite3 *db, sqlite3_stmt **out_get);
-int block_may_match(sqlite3_stmt *get, uint64_t from, const store_read *read,
-                    bool *out_may);
+ * a summary that says so makes it false. */
+int blocks_may_match(blocks *b, uint64_t from, const store_read *read,
+                     bool *out_may);
+
+/* The columns of that block until the next call; NULL: it has none. */
+int blocks_columns(blocks *b, uint64_t from, const columns **out_columns);
 
 /* ---- upkeep.c ---- */
 
 /* What is due beside the jobs, for a few milliseconds, inside the group's
- * transaction. A failure of its own is undone and tried again a minute
- * later. Leaves in background_due whether there is more. */
-int upkeep_run(sqlite_store *s);
+ * transaction; `idle`: there are no jobs in it. A failure of its own is undone
+ * and tried again a minute later. Leaves in background_due whether there is
+ * more. */
+int upkeep_run(sqlite_store *s, bool idle);
 
 /* Retention's decision and the sizes; about once a second. */
 int upkeep_check(sqlite_store *s);

@@ -13,11 +13,14 @@
 /* Load that outruns retention is slowed down, or it would fill the disk. */
 #define PRESSED_US       20000
 #define AFTER_FAILURE_US INT64_C(60000000)
-#define DROP_BLOCKS      128
+#define DROP_BLOCKS      32
 #define VACUUM_PAGES     64
 #define VACUUM_MIN_PAGES 4096
 #define FIRST_DELETE     50
 #define MAX_DELETE       4096
+/* The open table is summed up while no more rows than that come in a second:
+ * it costs about a third of what storing them does. */
+#define QUIET_ROWS (16 * BLOCK_SEQS)
 
 /* ---- Sizes ---- */
 
@@ -226,19 +229,22 @@ static int retire(sqlite_store *s, int64_t deadline_us) {
   return rc;
 }
 
-static log_table *first_unsummarised(writer *w) {
-  for (size_t i = 0; i < w->table_count; i++)
-    if (w->tables[i].state == TABLE_CLOSED &&
-        w->tables[i].summarised_to < w->tables[i].to_seq)
-      return &w->tables[i];
+/* Jobs wait for closed tables only. */
+static log_table *first_unsummarised(writer *w, bool idle) {
+  for (size_t i = 0; i < w->table_count; i++) {
+    log_table *table = &w->tables[i];
+    if (block_due(w, table) &&
+        (table->state == TABLE_CLOSED || (idle && w->quiet)))
+      return table;
+  }
   return NULL;
 }
 
-static int summarise(sqlite_store *s, int64_t deadline_us) {
+static int summarise(sqlite_store *s, int64_t deadline_us, bool idle) {
   int rc = SQLITE_OK;
   log_table *table;
   while (rc == SQLITE_OK && server_monotonic_us() < deadline_us &&
-         (table = first_unsummarised(&s->writer)))
+         (table = first_unsummarised(&s->writer, idle)))
     rc = block_summarise(s, table);
   return rc;
 }
@@ -256,7 +262,8 @@ static int give_back_pages(writer *w) {
   return rc;
 }
 
-static int run_due(sqlite_store *s, int64_t deadline_us, bool *out_more) {
+static int run_due(sqlite_store *s, int64_t deadline_us, bool idle,
+                   bool *out_more) {
   writer *w = &s->writer;
   int rc = SQLITE_OK;
   log_table *expired = NULL;
@@ -274,11 +281,11 @@ static int run_due(sqlite_store *s, int64_t deadline_us, bool *out_more) {
   if (rc == SQLITE_OK)
     rc = retire(s, deadline_us);
   if (rc == SQLITE_OK)
-    rc = summarise(s, deadline_us);
+    rc = summarise(s, deadline_us, idle);
   if (rc == SQLITE_OK && !first_doomed(w) && wants_vacuum(w))
     rc = give_back_pages(w);
   *out_more = more_keys || !w->expiry_checked || first_doomed(w) ||
-              first_unsummarised(w) || wants_vacuum(w);
+              first_unsummarised(w, true) || wants_vacuum(w);
   return rc;
 }
 
@@ -292,7 +299,7 @@ static int undo(sqlite_store *s, const log_position *before) {
   return rc == SQLITE_OK ? tables_load(w) : rc;
 }
 
-int upkeep_run(sqlite_store *s) {
+int upkeep_run(sqlite_store *s, bool idle) {
   writer *w = &s->writer;
   if (!w->background_due)
     return SQLITE_OK;
@@ -305,7 +312,7 @@ int upkeep_run(sqlite_store *s) {
   int rc = database_exec(w->db, "SAVEPOINT upkeep");
   if (rc != SQLITE_OK)
     return rc;
-  int done = run_due(s, deadline_us, &w->background_due);
+  int done = run_due(s, deadline_us, idle, &w->background_due);
   if (done != SQLITE_OK) {
     server_log(TT_LEVEL_ERROR, "store", "%s: upkeep failed: %s", s->path,
                sqlite3_errmsg(w->db));
@@ -341,8 +348,10 @@ int upkeep_check(sqlite_store *s) {
   bool keys = false;
   if (rc == SQLITE_OK)
     rc = keys_are_due(w, &keys);
+  w->quiet = w->position.next_seq - w->checked_seq <= QUIET_ROWS;
+  w->checked_seq = w->position.next_seq;
   /* Nothing is written when nothing is due. */
   w->background_due = w->background_due || expired || keys || first_doomed(w) ||
-                      first_unsummarised(w) || wants_vacuum(w);
+                      first_unsummarised(w, true) || wants_vacuum(w);
   return rc;
 }

@@ -450,7 +450,7 @@ static void run_group(sqlite_store *s, job_list group) {
   for (store_job *job = group.first; rc == SQLITE_OK && job; job = job->next)
     rc = group_run_job(s, job);
   if (rc == SQLITE_OK)
-    rc = upkeep_run(s);
+    rc = upkeep_run(s, !group.first);
   if (rc == SQLITE_OK)
     rc = group_write_meta(s);
   /* Before the rows are gone for readers: a row and its range may both be seen
