@@ -19,7 +19,6 @@ build  libsqlite3-dev
 build  libjansson-dev
 build  libyaml-dev
 build  zlib1g-dev
-build  libzstd-dev
 build  libcmocka-dev
 build  ca-certificates
 test   clang-14
@@ -28,9 +27,7 @@ test   clang-format-14
 test   man-db
 test   valgrind
 test   curl
-test   openssl
 test   sqlite3
-test   zstd
 test   chromium
 long   clang-tidy-14
 bench  nginx

@@ -1,12 +1,10 @@
 // Requests that fetch would not send: any Host, any header, any bytes.
 import { once } from "node:events";
 import http from "node:http";
-import https from "node:https";
 import net from "node:net";
 
 // One request; answers {status, headers, text, json()}. `target` is a server of
-// the harness, or {socketPath}; over TLS it is {port, tls: options for node:tls}.
-// It may have an agent, else the connection is the request's own.
+// the harness, or {socketPath}.
 export async function request(
   target,
   { method = "GET", path = "/", headers = {}, body } = {},
@@ -14,10 +12,7 @@ export async function request(
   const where = target.socketPath
     ? { socketPath: target.socketPath }
     : { host: "127.0.0.1", port: target.port };
-  const { request: start } = target.tls ? https : http;
-  const { agent = false } = target;
-  const options = { ...where, ...target.tls, method, path, headers, agent };
-  const req = start(options);
+  const req = http.request({ ...where, method, path, headers, agent: false });
   req.end(body);
   const [res] = await once(req, "response");
   const parts = [];

@@ -1,17 +1,14 @@
 // A small reader of event streams for tests, so that they see every field. (The
 // client that people use, `eventsource`, has its own tests in e2e.)
 import http from "node:http";
-import https from "node:https";
 
 // Opens url and calls on({type, id, data}) for each event but those of type
-// position, whose seqs are in `positions`. `headers` may hold Last-Event-ID, `tls`
-// options for node:tls.
+// position, whose seqs are in `positions`. `headers` may hold Last-Event-ID.
 // Resolves when the head is there; close() ends it; `ended` resolves when the
 // server ends it or the connection breaks.
-export function openStream(url, { headers = {}, tls, on = () => {} } = {}) {
+export function openStream(url, { headers = {}, on = () => {} } = {}) {
   return new Promise((resolve, reject) => {
-    const request = (tls ? https : http).get(url, {
-      ...tls,
+    const request = http.get(url, {
       headers: { accept: "text/event-stream", ...headers },
       agent: false,
     });
