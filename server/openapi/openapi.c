@@ -155,7 +155,7 @@ static void add_parameters(response *r, const http_description *about) {
 
 /* What follows from the route. */
 static void add_derived(response *r, const http_route *route, int status) {
-  bool body = route->max_body_bytes > 0;
+  bool body = route->about->body[0].type != NULL;
   bool changes = !(route->methods & HTTP_GET_);
   switch (status) {
   case 400:
@@ -217,9 +217,7 @@ static response response_of(const http_route *route, int status) {
     if (own)
       add(&r, own->help, own->codes);
   }
-  /* An answer with a schema of its own is not an Error. */
-  if (!r.own || !r.own->schema || r.own->codes)
-    add_derived(&r, route, status);
+  add_derived(&r, route, status);
   return r;
 }
 
@@ -241,21 +239,37 @@ static void write_headers(tti_buf *out, const char *headers, bool retry) {
 }
 
 static void write_error_schema(tti_buf *out, const response *r) {
-  tti_buf_append_text(out,
-                      "\"application/json\":{\"schema\":{\"allOf\":[{\"$ref\":"
-                      "\"#/components/schemas/Error\"},{\"properties\":{"
-                      "\"code\":{\"enum\":[");
+  tti_buf_append_text(out, "{\"allOf\":[{\"$ref\":\"#/components/schemas/Error"
+                           "\"},{\"properties\":{\"code\":{\"enum\":[");
   for (size_t i = 0; i < r->code_count; i++) {
     if (i)
       tti_buf_append_char(out, ',');
     tti_json_write_string(out, r->codes[i]);
   }
-  tti_buf_append_text(out, "]}}}]}}");
+  tti_buf_append_text(out, "]}}}]}");
+}
+
+static void write_content(tti_buf *out, const char *glue, const char *type,
+                          const char *schema, const response *error) {
+  tti_buf_append_text(out, glue);
+  key(out, type);
+  tti_buf_append_text(out, "{\"schema\":");
+  if (schema && error)
+    tti_buf_append_text(out, "{\"anyOf\":[");
+  if (schema)
+    write_schema(out, schema);
+  if (schema && error)
+    tti_buf_append_char(out, ',');
+  if (error)
+    write_error_schema(out, error);
+  tti_buf_append_text(out, schema && error ? "]}}" : "}");
 }
 
 static void write_response(tti_buf *out, const http_description *about,
                            const response *r, int status) {
+  static const char json[] = "application/json";
   const char *glue = ",\"content\":{";
+  bool told = r->code_count == 0; /* the error's form */
   tti_buf_append_text(out, "{\"description\":");
   tti_json_write_text(out, r->help);
   write_headers(out, r->own ? r->own->headers : NULL,
@@ -264,16 +278,13 @@ static void write_response(tti_buf *out, const http_description *about,
     const http_answer *own = answer_of(about, i, status);
     if (!own || !own->type)
       continue;
-    tti_buf_append_text(out, glue);
-    key(out, own->type);
-    tti_buf_append_text(out, "{\"schema\":");
-    write_schema(out, own->schema);
-    tti_buf_append_char(out, '}');
+    bool both = !told && strcmp(own->type, json) == 0;
+    write_content(out, glue, own->type, own->schema, both ? r : NULL);
+    told |= both;
     glue = ",";
   }
-  if (r->code_count) {
-    tti_buf_append_text(out, glue);
-    write_error_schema(out, r);
+  if (!told) {
+    write_content(out, glue, json, NULL, r);
     glue = ",";
   }
   tti_buf_append_text(out, glue[1] == '\0' ? "}}" : "}");
