@@ -3,6 +3,7 @@
 #include "cli/options.h"
 #include "server/auth/auth.h"
 #include "server/config/option.h"
+#include "server/reload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +90,12 @@ static int check(int argc, char **argv) {
   config c;
   tti_buf why;
   tti_buf_init(&why, 8192);
+  tls_certificate *certificate = NULL;
   tt_error error = config_load(argc, argv, &why, &c);
+  if (error == TT_OK &&
+      (error = reload_certificate(&c, &why, &certificate)) != TT_OK)
+    config_fini(&c);
+  tls_certificate_free(certificate);
   if (error != TT_OK) {
     fputs("telltale: ", stderr);
     cli_text_print(stderr, why.len ? tti_buf_slice(&why)

@@ -1,9 +1,9 @@
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/here.h"
 #include "cli/line.h"
 #include "cli/options.h"
 #include "server/auth/auth.h"
-#include "server/config/config.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -134,10 +134,9 @@ static char *creation_body(const token_args *args) {
   return text;
 }
 
-/* Asks a server; CLI_UNREACHABLE in silence when none is there and `quiet`. */
-static int ask_server(const token_args *args, const client_options *where,
-                      bool quiet) {
-  client *c = client_new(where);
+/* Asks a server; CLI_UNREACHABLE in silence when none is there and `quiet`.
+ * Frees the client. */
+static int ask_server(const token_args *args, client *c, bool quiet) {
   if (!c)
     return CLI_USAGE;
   char path[128] = "/api/v1/tokens";
@@ -221,33 +220,6 @@ out:
   return error ? CLI_FAILED : CLI_OK;
 }
 
-/* The store that `serve` would use with the same options. */
-static int store_path(const token_args *args, char **out_path) {
-  char *argv[6] = {(char *)"serve"};
-  int argc = 1;
-  if (args->values[OPT_STORE]) {
-    argv[argc++] = (char *)"--store";
-    argv[argc++] = (char *)args->values[OPT_STORE];
-  }
-  if (args->values[OPT_CONFIG]) {
-    argv[argc++] = (char *)"--config";
-    argv[argc++] = (char *)args->values[OPT_CONFIG];
-  }
-  config c = {0};
-  tti_buf why;
-  tti_buf_init(&why, 4096);
-  tt_error error = config_load(argc, argv, &why, &c);
-  if (!error) {
-    error = config_store_path(&c, &why, out_path);
-    config_fini(&c);
-  }
-  if (error)
-    fprintf(stderr, "telltale token: %.*s\n", (int)why.len,
-            why.data ? why.data : "");
-  tti_buf_fini(&why);
-  return error ? CLI_FAILED : CLI_OK;
-}
-
 int cli_token(int argc, char **argv) {
   token_args args = {.values = {0}};
   bool done;
@@ -258,12 +230,14 @@ int cli_token(int argc, char **argv) {
   if (status || done)
     return status;
   if (args.values[OPT_URL])
-    return ask_server(&args,
-                      &(client_options){.url = args.values[OPT_URL],
-                                        .token = args.values[OPT_TOKEN]},
-                      false);
+    return ask_server(
+        &args,
+        client_new(&(client_options){.url = args.values[OPT_URL],
+                                     .token = args.values[OPT_TOKEN]}),
+        false);
   char *path = NULL;
-  status = store_path(&args, &path);
+  status = cli_store_path("token", args.values[OPT_STORE],
+                          args.values[OPT_CONFIG], &path);
   if (status)
     return status;
   if (!*path) {
@@ -273,17 +247,9 @@ int cli_token(int argc, char **argv) {
             "TELLTALE_TOKEN_INGEST, _READ or _ADMIN\n");
     return CLI_FAILED;
   }
-  tti_buf socket;
-  tti_buf_init(&socket, 4096);
-  tti_buf_printf(&socket, "%s.sock", path);
-  tti_buf_append(&socket, "", 1);
-  status = ask_server(
-      &args,
-      &(client_options){.url = "http://localhost", .unix_socket = socket.data},
-      true);
+  status = ask_server(&args, cli_store_client(path), true);
   if (status == CLI_UNREACHABLE)
     status = use_file(&args, path);
-  tti_buf_fini(&socket);
   free(path);
   return status;
 }

@@ -25,8 +25,10 @@ typedef struct server {
   bus *bus;
   loop *loops[LOOPS_MAX];
   size_t loop_count;
+  tls *tls; /* NULL: plain HTTP */
   auth *auth;
   history *history;
+  backup *backup;
   relay *relay;
   http_server *http;
   /* The bus wakes the feed, which is made after it and freed before it. */

@@ -11,32 +11,30 @@ void reload_log(const config *c) {
 }
 
 tt_error reload_rules_new(const config *c, auth_rules **out_rules) {
-  size_t count = 0;
-  while (c->trusted_proxies && c->trusted_proxies[count])
-    count++;
-  auth_rules *rules = calloc(1, sizeof(*rules) + count * sizeof(http_network));
+  auth_rules *rules = calloc(1, sizeof(*rules));
   if (!rules)
     return TT_ENOMEM;
-  http_network *networks = (http_network *)(rules + 1);
-  for (size_t i = 0; i < count; i++) /* were checked as they were read */
-    http_network_parse(tti_slice_of(c->trusted_proxies[i]), &networks[i]);
   *rules = (auth_rules){
       .hosts = (const char *const *)c->hosts,
       .cors_origins = (const char *const *)c->cors_origins,
-      .proxies = {networks, count},
-      .open_rate = c->open_rate,
-      .open_burst = c->open_burst,
   };
-  for (char *const *name = c->open; name && *name; name++)
-    rules->open |=
-        strcmp(*name, "fleet") == 0 ? AUTH_OPEN_FLEET : AUTH_OPEN_INGEST;
   *out_rules = rules;
   return TT_OK;
+}
+
+tt_error reload_certificate(const config *c, tti_buf *out_error,
+                            tls_certificate **out_certificate) {
+  tls_options options = {c->tls_cert, c->tls_key, c->tls_client_ca};
+  *out_certificate = NULL;
+  if (!*c->tls_cert && !*c->tls_key && !*c->tls_client_ca)
+    return TT_OK;
+  return tls_certificate_load(&options, out_error, out_certificate);
 }
 
 /* What a reload needs and what it leaves behind. */
 typedef struct change {
   config config; /* the new one, then what it replaced */
+  tls_certificate *certificate;
   auth_rules *rules;
   loop_retired *retired;
 } change;
@@ -46,8 +44,19 @@ static void change_free(void *what) {
   if (!c)
     return;
   config_fini(&c->config);
+  tls_certificate_free(c->certificate);
   free(c->rules);
   free(c);
+}
+
+static tt_error prepare_certificate(const server *s, change *c,
+                                    tti_buf *error) {
+  tt_error result = reload_certificate(&c->config, error, &c->certificate);
+  if (result != TT_OK || !s->tls == !c->certificate)
+    return result;
+  tti_buf_printf(error, "tls.cert turns TLS o%s, which needs a restart",
+                 s->tls ? "ff" : "n");
+  return TT_EINVAL;
 }
 
 /* Everything that can fail: afterwards nothing has changed yet. */
@@ -57,6 +66,8 @@ static tt_error prepare(server *s, int argc, char **argv, tti_buf *error,
   tt_error result = c ? config_load(argc, argv, error, &c->config) : TT_ENOMEM;
   if (result == TT_OK)
     result = reload_rules_new(&c->config, &c->rules);
+  if (result == TT_OK)
+    result = prepare_certificate(s, c, error);
   if (result == TT_OK)
     result = loop_retired_new(s->loop_count, &c->retired);
   if (result != TT_OK) {
@@ -73,6 +84,8 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   reload_log(&s->config);
   relay_set_log_min_level(
       s->relay, tti_level_parse(tti_slice_of(s->config.log_min_level)));
+  if (c->certificate)
+    c->certificate = tls_replace(s->tls, c->certificate);
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
   auth_rules *earlier = s->rules;
   s->rules = c->rules;

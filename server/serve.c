@@ -80,6 +80,14 @@ static store_durability durability_of(const char *text) {
                                        : STORE_SYNC;
 }
 
+/* Files that cannot be used are bad options. */
+static tt_error make_tls(server *s, tti_buf *error) {
+  tls_certificate *certificate;
+  tt_error result = reload_certificate(&s->config, error, &certificate);
+  return result == TT_OK && certificate ? tls_new(certificate, &s->tls)
+                                        : result;
+}
+
 static tt_error open_store(server *s, tti_buf *error) {
   tt_error result = config_store_path(&s->config, error, &s->store_path);
   if (result != TT_OK)
@@ -181,7 +189,6 @@ static tt_error make_readers(server *s) {
   pthread_mutex_lock(&s->feed_mutex);
   s->feed = made;
   pthread_mutex_unlock(&s->feed_mutex);
-  auth_watch(s->auth, feed_auth_changed, made);
   return history_new(s->store, &s->history);
 }
 
@@ -200,6 +207,7 @@ static tt_error make_relay(server *s) {
       .bus = s->bus,
       .store = s->store,
       .auth = s->auth,
+      .backup = s->backup,
       .feed = s->feed,
       .history = s->history,
       .loops = s->loops,
@@ -228,6 +236,7 @@ static tt_error listen_http(server *s, tti_buf *error) {
       .answered_context = s->relay,
       .budget_bytes = s->config.budget,
       .max_connections = (unsigned)s->config.max_connections,
+      .tls = s->tls,
   };
   options.routes = relay_routes(s->relay, &options.route_count);
   tt_error result = http_server_new(&options, s->loops, s->loop_count,
@@ -235,8 +244,8 @@ static tt_error listen_http(server *s, tti_buf *error) {
   if (result != TT_OK)
     return result;
   bool v6 = strchr(s->address, ':') != NULL;
-  snprintf(s->url, sizeof(s->url), "http://%s%s%s:%u", v6 ? "[" : "",
-           s->address, v6 ? "]" : "", http_server_port(s->http));
+  snprintf(s->url, sizeof(s->url), "http%s://%s%s%s:%u", s->tls ? "s" : "",
+           v6 ? "[" : "", s->address, v6 ? "]" : "", http_server_port(s->http));
   relay_set_server(s->relay, s->http, s->url);
   return TT_OK;
 }
@@ -252,8 +261,8 @@ static void listen_admin(server *s) {
   snprintf(path, sizeof(path), "%s.sock", s->store_path);
   if (http_server_listen_unix(s->http, path, &error) != TT_OK)
     server_log(TT_LEVEL_WARN, "serve",
-               "no admin socket for `telltale token`: %.*s", (int)error.len,
-               error.len ? error.data : "");
+               "no admin socket for `telltale token` and `backup`: %.*s",
+               (int)error.len, error.len ? error.data : "");
   tti_buf_fini(&error);
 }
 
@@ -394,6 +403,7 @@ static void tear_down(server *s) {
   pthread_mutex_unlock(&s->feed_mutex);
   feed_free(gone);
   history_free(s->history);
+  backup_free(s->backup);
   if (s->bus)
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
@@ -402,6 +412,7 @@ static void tear_down(server *s) {
   auth_free(s->auth);
   if (s->http)
     http_server_free(s->http);
+  tls_free(s->tls);
   for (size_t i = 0; i < s->loop_count; i++)
     loop_free(s->loops[i]);
   tt_metrics_free(s->metrics);
@@ -445,7 +456,9 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = make_auth(s, error)) != TT_OK ||
       (result = start_loops(s)) != TT_OK ||
       (result = make_readers(s)) != TT_OK ||
-      (result = name_store(s)) != TT_OK || (result = make_relay(s)) != TT_OK ||
+      (result = name_store(s)) != TT_OK ||
+      (result = backup_new(s->store, &s->backup)) != TT_OK ||
+      (result = make_relay(s)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK)
     return result;
   listen_admin(s);
@@ -537,11 +550,15 @@ int serve_main(int argc, char **argv) {
   raise_file_limit();
   return_large_blocks();
   hold_signals(&signals);
-  tt_error result = bring_up(s, &error);
+  tt_error result = make_tls(s, &error);
+  if (result != TT_OK)
+    status = SERVE_USAGE;
+  else if ((result = bring_up(s, &error)) != TT_OK)
+    status = SERVE_FAILED;
   if (result == TT_OK)
     wait_for_the_end(s, &signals, argc, argv);
   else
-    status = complain(&error, tt_error_message(result));
+    complain(&error, tt_error_message(result));
   notify_manager("STOPPING=1");
   tear_down(s);
   tti_buf_fini(&error);

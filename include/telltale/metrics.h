@@ -69,6 +69,10 @@ extern "C" {
     "Times the configuration was read again, by outcome")                      \
   X(TT_METRIC_CONFIG_RELOAD_OK, GAUGE, "config_last_reload_ok", "", NULL,      \
     NULL, "1 when the configuration was last read without an error, else 0")   \
+  X(TT_METRIC_TLS_HANDSHAKES, COUNTER, "tls_handshakes", "", "outcome", NULL,  \
+    "Connections that got to speak TLS (ok), and why others did not")          \
+  X(TT_METRIC_TLS_EXPIRY, GAUGE, "tls_certificate_expiry", "seconds", NULL,    \
+    NULL, "When the server's certificate ends, Unix time")                     \
   X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
     "metric", NULL,                                                            \
     "Label sets folded into \"other\" at the cardinality limit")

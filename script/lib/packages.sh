@@ -19,6 +19,7 @@ build  libsqlite3-dev
 build  libjansson-dev
 build  libyaml-dev
 build  zlib1g-dev
+build  libzstd-dev
 build  libcmocka-dev
 build  ca-certificates
 test   clang-14
@@ -27,7 +28,9 @@ test   clang-format-14
 test   man-db
 test   valgrind
 test   curl
+test   openssl
 test   sqlite3
+test   zstd
 test   chromium
 long   clang-tidy-14
 bench  nginx

@@ -19,6 +19,13 @@
     "the log that assigns sequence numbers: local")                            \
   X(durability, STRING, START, "durability", "TELLTALE_DURABILITY",            \
     "--durability", "sync", "when a 2xx is sent: memory, commit or sync")      \
+  X(tls_cert, STRING, LIVE, "tls.cert", "TELLTALE_TLS_CERT", "--tls-cert", "", \
+    "serve HTTPS with the certificate in this PEM file")                       \
+  X(tls_key, STRING, LIVE, "tls.key", "TELLTALE_TLS_KEY", "--tls-key", "",     \
+    "PEM file of the certificate's private key")                               \
+  X(tls_client_ca, STRING, LIVE, "tls.client_ca", "TELLTALE_TLS_CLIENT_CA",    \
+    "--tls-client-ca", "",                                                     \
+    "PEM file of who signs the client certificates that may send events")      \
   X(insecure, BOOL, START, "insecure", "TELLTALE_INSECURE", "--insecure",      \
     "false", "listen beyond loopback without a token")                         \
   X(hosts, LIST, LIVE, "hosts", "TELLTALE_HOSTS", "--host", "",                \
@@ -26,16 +33,6 @@
   X(cors_origins, LIST, LIVE, "cors_origins", "TELLTALE_CORS_ORIGINS",         \
     "--cors-origin", "",                                                       \
     "origins whose pages may use this server, such as https://app.example")    \
-  X(trusted_proxies, LIST, LIVE, "trusted_proxies",                            \
-    "TELLTALE_TRUSTED_PROXIES", "--trusted-proxy", "",                         \
-    "networks whose X-Forwarded-For or Forwarded is believed, such as "        \
-    "10.0.0.0/8")                                                              \
-  X(open, LIST, LIVE, "open", "TELLTALE_OPEN", "--open", "",                   \
-    "what may be sent without a token: ingest, fleet")                         \
-  X(open_rate, COUNT, LIVE, "limits.open_rate", "TELLTALE_OPEN_RATE",          \
-    "--open-rate", "10", "requests a second an address without a token")       \
-  X(open_burst, COUNT, LIVE, "limits.open_burst", "TELLTALE_OPEN_BURST",       \
-    "--open-burst", "100", "... and so many at once")                          \
   X(log_format, STRING, LIVE, "log_format", "TELLTALE_LOG_FORMAT",             \
     "--log-format", "logfmt", "the server's own log lines: logfmt or json")    \
   X(log_level, STRING, LIVE, "log_level", "TELLTALE_LOG_LEVEL", "--log-level", \

@@ -1,6 +1,7 @@
 #include "server/http/testing.h"
 
 #include <zlib.h>
+#include <zstd.h>
 
 /* Bodies: what is read, what is refused before it is read, what is decoded. */
 
@@ -104,8 +105,95 @@ static void test_gzip(void **state) {
            crc32(0, (const Bytef *)"abcdef", 6));
   post("/small", GZIP, packed, len, "200", want);
   post("/small", "Content-Encoding: br\r\n", "x", 1, "415",
-       "Accept-Encoding: gzip\r\n");
+       "Accept-Encoding: gzip, zstd\r\n");
   post("/small", "Content-Encoding: gzip, gzip\r\n", "x", 1, "415", "gzip");
+}
+
+#define ZSTD "Content-Encoding: zstd\r\n"
+
+static size_t zstd(const void *bytes, size_t len, char *out, size_t room) {
+  size_t packed = ZSTD_compress(out, room, bytes, len, 3);
+  assert_false(ZSTD_isError(packed));
+  return packed;
+}
+
+static void test_zstd(void **state) {
+  (void)state;
+  char packed[400], text[1001], want[64];
+  memset(text, 'x', sizeof(text));
+  size_t len = zstd(text, 1000, packed, sizeof(packed));
+  snprintf(want, sizeof(want), "1000 bytes %08lx.",
+           crc32(0, (Bytef *)text, 1000));
+  post("/small", ZSTD, packed, len, "200", want);
+  post("/small", "Content-Encoding: ZStd\r\n", packed, len, "200", want);
+  post("/small", ZSTD, packed, len - 1, "400", "ends too early");
+  for (size_t cut = 1; cut < len; cut++)
+    post("/small", ZSTD, packed, cut, "400", "ends too early (at byte ");
+  post("/small", ZSTD, "hello world", 11, "400", "not valid zstd (at byte 0)");
+  snprintf(want, sizeof(want),
+           "bytes follow the end of the zstd body (at "
+           "byte %zu)",
+           len);
+  memcpy(packed + len, "\0\0", 2);
+  post("/small", ZSTD, packed, len + 2, "400", want);
+  len = zstd(text, 1001, packed, sizeof(packed));
+  post("/small", ZSTD, packed, len, "413", "takes 1000 decoded bytes");
+  len = zstd("", 0, packed, sizeof(packed));
+  post("/small", ZSTD, packed, len, "200", "0 bytes");
+  /* Frames, one of them to be skipped, are one body. */
+  len = zstd("abc", 3, packed, sizeof(packed));
+  memcpy(packed + len, "\x52\x2a\x4d\x18\x02\0\0\0??", 10);
+  len += 10;
+  len += zstd("def", 3, packed + len, sizeof(packed) - len);
+  snprintf(want, sizeof(want), "6 bytes %08lx.",
+           crc32(0, (const Bytef *)"abcdef", 6));
+  post("/small", ZSTD, packed, len, "200", want);
+  post("/small", "Content-Encoding: zstd, gzip\r\n", packed, len, "415",
+       "gzip, zstd and identity");
+}
+
+/* A few bytes that ask for 2 GiB get a refusal, not the memory. */
+static void test_zstd_window(void **state) {
+  (void)state;
+  static const char frame[] = "\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
+  post("/small", ZSTD, frame, sizeof(frame) - 1, "400",
+       "window of more than 8 MiB (at byte 0)");
+  /* 8 MiB is allowed; its memory is given back. */
+  static const char largest[] = "\x28\xb5\x2f\xfd\x00\x68\x01\x00\x00";
+  http_usage usage;
+  for (int i = 0; i < 5; i++)
+    post("/small", ZSTD, largest, sizeof(largest) - 1, "200", "0 bytes");
+  do
+    http_server_usage(server.server, &usage);
+  while (usage.connections);
+  assert_int_equal(usage.body_bytes, 0);
+}
+
+/* Over 64 KiB the pool decodes; the bytes are the same. */
+static void test_big_zstd(void **state) {
+  (void)state;
+  size_t size = 5u << 20, room = ZSTD_compressBound(6u << 20);
+  char *text = malloc(size), *packed = malloc(room), want[64];
+  for (uint32_t i = 0, x = 1; i < size; i++) {
+    x = x * 1664525u + 1013904223u;
+    text[i] = "0123456789abcdef"[x >> 28];
+  }
+  size_t first = zstd(text, 100000, packed, room);
+  /* A frame that wants a larger window after one that wants little. */
+  size_t len =
+      first + zstd(text + 100000, size - 100000, packed + first, room - first);
+  snprintf(want, sizeof(want), "%zu bytes %08lx.", size,
+           crc32(0, (Bytef *)text, (uInt)size));
+  post("/big", ZSTD, packed, len, "200", want);
+  packed[len / 2] ^= 0x55;
+  packed[len / 2 + 1] ^= 0x55;
+  post("/big", ZSTD, packed, len - 5000, "400", "(at byte ");
+  memset(text, 0, size);
+  len = zstd(text, size, packed, room);
+  assert_true(len < size / 200);
+  post("/big", ZSTD, packed, len, "413", "expands too much");
+  free(text);
+  free(packed);
 }
 
 /* Over 64 KiB the pool decodes; the bytes are the same. */
@@ -252,6 +340,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gzip),
       cmocka_unit_test(test_big_gzip),
+      cmocka_unit_test(test_zstd),
+      cmocka_unit_test(test_zstd_window),
+      cmocka_unit_test(test_big_zstd),
       cmocka_unit_test(test_too_large),
       cmocka_unit_test(test_chunked_too_large),
       cmocka_unit_test(test_get_with_a_body),

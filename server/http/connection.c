@@ -1,6 +1,7 @@
 #include "server/http/connection.h"
 
 #include "server/http/dispatch.h"
+#include "server/http/secure.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -108,6 +109,7 @@ void http_connection_free(http_connection *c) {
   if (c->next)
     c->next->link = c->link;
   forget(c);
+  http_secure_free(c);
   free(c);
   http_worker_settle(worker);
 }
@@ -149,10 +151,10 @@ void http_connection_break(http_connection *c) {
   http_worker_mark(c->worker, c);
 }
 
-/* The last answer is written: close, but let a client that is still sending
- * read it first, since closing with unread bytes resets the connection. */
-static void finish(http_connection *c) {
+/* Closing with unread bytes resets the connection. */
+void http_connection_finish(http_connection *c) {
   int fd;
+  http_secure_end(c);
   if ((!c->unread && !c->in_len) || c->eof ||
       uv_fileno(&c->uv.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
     http_connection_close(c);
@@ -213,12 +215,8 @@ static void consume(http_connection *c, size_t bytes) {
   }
 }
 
-static void on_written(uv_write_t *uv, int status) {
-  pending_write *w = (pending_write *)uv;
-  http_connection *c = uv->data;
-  size_t bytes = w->bytes;
-  free(w);
-  c->writing = false;
+void http_connection_written(http_connection *c, size_t bytes, int status) {
+  c->writing--;
   if (c->closing)
     return;
   if (status < 0) {
@@ -227,6 +225,14 @@ static void on_written(uv_write_t *uv, int status) {
   }
   consume(c, bytes);
   http_connection_settle(c);
+}
+
+static void on_written(uv_write_t *uv, int status) {
+  pending_write *w = (pending_write *)uv;
+  http_connection *c = uv->data;
+  size_t bytes = w->bytes;
+  free(w);
+  http_connection_written(c, bytes, status);
 }
 
 /* Leaves what uv_try_write did not take to the loop. */
@@ -250,35 +256,58 @@ static void write_later(http_connection *c, uv_buf_t *bufs, unsigned count,
     http_connection_break(c);
     return;
   }
-  c->writing = true;
+  c->writing++;
   c->write_left = bytes;
 }
 
+/* False: not everything is in the kernel. */
+static bool write_now(http_connection *c, uv_buf_t *bufs, unsigned count) {
+  size_t total = 0;
+  unsigned at = 0;
+  for (unsigned i = 0; i < count; i++)
+    total += bufs[i].len;
+  int sent = uv_try_write(&c->uv.stream, bufs, count);
+  if (sent < 0 && sent != UV_EAGAIN) {
+    http_connection_break(c);
+    return false;
+  }
+  size_t done = sent > 0 ? (size_t)sent : 0;
+  consume(c, done);
+  if (done == total)
+    return true;
+  size_t left = total - done;
+  while (done >= bufs[at].len)
+    done -= bufs[at++].len;
+  bufs[at].base += done;
+  bufs[at].len -= done;
+  write_later(c, bufs + at, count - at, left);
+  return false;
+}
+
 void http_connection_write(http_connection *c) {
-  while (!c->closing && !c->broken && !c->writing && !c->lingering) {
+  bool going = true;
+  while (going && !c->closing && !c->broken && !c->writing && !c->lingering) {
     uv_buf_t bufs[PIECES_MAX];
-    unsigned count = gather(c, bufs), at = 0;
+    unsigned count = gather(c, bufs);
     if (count == 0)
       return;
-    size_t total = 0;
-    for (unsigned i = 0; i < count; i++)
-      total += bufs[i].len;
-    int sent = uv_try_write(&c->uv.stream, bufs, count);
-    if (sent < 0 && sent != UV_EAGAIN) {
-      http_connection_break(c);
-      return;
+    if (c->tls) {
+      size_t done = http_secure_write(c, bufs, count);
+      consume(c, done);
+      going = done > 0;
+    } else {
+      going = write_now(c, bufs, count);
     }
-    size_t done = sent > 0 ? (size_t)sent : 0;
-    consume(c, done);
-    if (done == total)
-      continue;
-    size_t left = total - done;
-    while (done >= bufs[at].len)
-      done -= bufs[at++].len;
-    bufs[at].base += done;
-    bufs[at].len -= done;
-    write_later(c, bufs + at, count - at, left);
   }
+}
+
+void http_connection_interim(http_connection *c, const char *text) {
+  uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
+  /* The queue is empty but for this request, so nothing is being written; if
+   * not even this fits, the client is not worth waiting for. */
+  if (c->tls ? !http_secure_write(c, &buf, 1)
+             : uv_try_write(&c->uv.stream, &buf, 1) != (int)buf.len)
+    http_connection_break(c);
 }
 
 /* ---- Reading ---- */
@@ -397,7 +426,7 @@ static bool process_kept(http_connection *c) {
 }
 
 /* The client sends no more: what is complete is answered, the rest is not. */
-static void on_eof(http_connection *c) {
+void http_connection_eof(http_connection *c) {
   c->eof = true;
   if (c->lingering)
     http_connection_close(c);
@@ -411,18 +440,35 @@ static bool reads_into_place(const http_connection *c) {
          c->in_len == 0 && r->body_cap - r->body_len >= PLACE_MIN;
 }
 
+uv_buf_t http_connection_place(http_connection *c, char *scratch,
+                               unsigned room) {
+  const http_request *r = c->current;
+  if (!reads_into_place(c))
+    return uv_buf_init(scratch, room);
+  size_t left = r->body_cap - r->body_len;
+  return uv_buf_init(r->body + r->body_len, left < 4 * HTTP_SCRATCH
+                                                ? (unsigned)left
+                                                : 4 * (unsigned)HTTP_SCRATCH);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
   http_connection *c = handle->data;
-  http_request *r = c->current;
+  char *scratch = c->worker->scratch;
   (void)suggested;
-  if (reads_into_place(c)) {
-    size_t left = r->body_cap - r->body_len;
-    *out = uv_buf_init(r->body + r->body_len, left < 4 * HTTP_SCRATCH
-                                                  ? (unsigned)left
-                                                  : 4 * (unsigned)HTTP_SCRATCH);
+  *out = c->secure ? uv_buf_init(scratch, HTTP_SCRATCH)
+                   : http_connection_place(c, scratch, HTTP_SCRATCH);
+}
+
+void http_connection_take(http_connection *c, const char *bytes, size_t len) {
+  c->settling = true;
+  if (c->in_len) {
+    keep(c, bytes, len);
   } else {
-    *out = uv_buf_init(c->worker->scratch, HTTP_SCRATCH);
+    size_t used = process(c, bytes, len);
+    if (used < len)
+      keep(c, bytes + used, len - used);
   }
+  c->settling = false;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
@@ -430,23 +476,21 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
   if (count == 0 || c->closing)
     return;
   if (count < 0) {
+    if (http_secure_is_opening(c))
+      http_secure_left(c);
     if (count == UV_EOF)
-      on_eof(c);
+      http_connection_eof(c);
     else
       http_connection_close(c);
     return;
   }
   if (c->lingering)
     return;
-  c->settling = true;
-  if (c->in_len) {
-    keep(c, buf->base, (size_t)count);
-  } else {
-    size_t used = process(c, buf->base, (size_t)count);
-    if (used < (size_t)count)
-      keep(c, buf->base + used, (size_t)count - used);
+  if (c->secure) {
+    http_secure_read(c, buf->base, (size_t)count);
+    return;
   }
-  c->settling = false;
+  http_connection_take(c, buf->base, (size_t)count);
   http_connection_settle(c);
 }
 
@@ -466,7 +510,7 @@ static bool pop(http_connection *c) {
     bool close = r->close;
     drop(c, r, NULL);
     if (close) {
-      finish(c);
+      http_connection_finish(c);
       return false;
     }
   }
@@ -493,12 +537,15 @@ static void set_deadline(http_connection *c) {
   const http_options *options = c->worker->options;
   uint64_t now = now_of(c), deadline = 0;
   bool in_head = c->reading == HTTP_AT_HEAD && c->in_len && !c->first;
-  if (!in_head && !c->lingering)
+  bool opening = http_secure_is_opening(c);
+  if (!in_head && !c->lingering && !opening)
     c->since_ms = 0;
   else if (!c->since_ms)
     c->since_ms = now;
   if (c->lingering)
     deadline = c->since_ms + LINGER_MS;
+  else if (opening)
+    deadline = c->since_ms + options->head_timeout_ms;
   else if (c->writing)
     deadline =
         c->first && c->first->stream ? 0 : now + options->body_timeout_ms;
@@ -544,7 +591,7 @@ void http_connection_settle(http_connection *c) {
   if (c->eof && c->current && c->reading != HTTP_AT_HELD)
     abandon_current(c);
   if (!c->lingering && is_over(c))
-    finish(c);
+    http_connection_finish(c);
   /* Nobody would see a client leave that has no more to say. */
   bool deserted = c->eof && c->first && c->first->state == HTTP_STREAMING;
   if (c->broken || deserted)
@@ -563,6 +610,10 @@ void http_connection_drain(http_connection *c) {
 void http_connection_expired(http_wheel_item *item) {
   http_connection *c =
       (http_connection *)((char *)item - offsetof(http_connection, deadline));
+  if (http_secure_is_opening(c) && !c->lingering) {
+    http_secure_expired(c);
+    return;
+  }
   if (c->writing && !c->lingering) {
     size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
     if (left < c->write_left) {
@@ -587,25 +638,23 @@ void http_connection_expired(http_wheel_item *item) {
 /* ---- Opening ---- */
 
 static void read_peer(http_connection *c, int fd) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } a = {.any.sa_family = AF_UNSPEC};
-  socklen_t len = sizeof(a);
-  char *text = c->peer_text;
-  if (!c->is_unix && getpeername(fd, &a.any, &len) != 0)
-    a.any.sa_family = AF_UNSPEC;
-  if (a.any.sa_family == AF_INET)
-    inet_ntop(AF_INET, &a.v4.sin_addr, text, HTTP_ADDRESS_TEXT);
-  else if (a.any.sa_family == AF_INET6)
-    inet_ntop(AF_INET6, &a.v6.sin6_addr, text, HTTP_ADDRESS_TEXT);
-  else
-    strcpy(text, c->is_unix ? "127.0.0.1" : "::");
-  http_address_parse(tti_slice_of(text), &c->peer);
-  http_address_format(&c->peer, text);
-  if (c->is_unix)
-    strcpy(text, "unix");
+  struct sockaddr_storage address = {0};
+  socklen_t len = sizeof(address);
+  if (c->is_unix || getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
+    strcpy(c->peer, c->is_unix ? "unix" : "unknown");
+    c->loopback = c->is_unix;
+    return;
+  }
+  if (address.ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+    inet_ntop(AF_INET, &in->sin_addr, c->peer, sizeof(c->peer));
+    c->loopback = (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+  } else {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    inet_ntop(AF_INET6, &in6->sin6_addr, c->peer, sizeof(c->peer));
+    c->loopback = memcmp(&in6->sin6_addr, &in6addr_loopback,
+                         sizeof(in6addr_loopback)) == 0;
+  }
 }
 
 void http_connection_open(http_worker *worker, int fd, bool is_unix) {
@@ -616,6 +665,7 @@ void http_connection_open(http_worker *worker, int fd, bool is_unix) {
   }
   c->worker = worker;
   c->is_unix = is_unix;
+  c->secure = worker->options->tls && !is_unix;
   read_peer(c, fd);
   uv_loop_t *uv = loop_uv(worker->l);
   int failed =

@@ -3,6 +3,7 @@
 
 #include "server/http/framing.h"
 #include "server/http/worker.h"
+#include "server/io/tls.h"
 
 /* One connection: takes requests off the bytes, starts them in order, and
  * writes their answers in that order, all that are ready in one write. */
@@ -37,25 +38,28 @@ struct http_connection {
   unsigned running;       /* handlers that have not answered, open streams */
   unsigned running_alone; /* those of routes that do not overlap */
   uint64_t since_ms;      /* when the unfinished head or the lingering began */
-  size_t write_left;      /* of the write in flight, when last looked at */
+  unsigned writing;       /* uv_writes in flight */
+  size_t write_left;      /* of them, bytes, when last looked at */
 
   void *app_data;
   void (*app_free)(void *data);
 
+  tls_session *tls; /* once the first byte has come */
+  size_t tls_bytes; /* against the budget */
+
   http_reading reading;
-  bool is_unix;
+  bool secure; /* of a listener that speaks TLS */
+  bool is_unix, loopback;
   bool open;    /* the handle is open or closing */
   bool closing; /* uv_close was called */
   bool is_dirty;
   bool settling; /* inside http_connection_settle */
-  bool writing;  /* a uv_write is in flight */
   bool broken;   /* close at the next chance */
   bool stopped;  /* not reading */
   bool eof;
   bool unread; /* closing would lose the answer: bytes are unread */
   bool lingering;
-  http_address peer;
-  char peer_text[HTTP_ADDRESS_TEXT];
+  char peer[46];
 };
 
 /* Takes the descriptor, also when it fails. */
@@ -66,6 +70,10 @@ void http_connection_close(http_connection *connection);
 
 /* Ends it at the next chance: for places that may not close at once. */
 void http_connection_break(http_connection *connection);
+
+/* The last answer is written: closes, but lets a client that is still sending
+ * read it first. */
+void http_connection_finish(http_connection *connection);
 
 /* Puts a request at the end of the order. */
 void http_connection_append(http_connection *connection, http_request *request);
@@ -88,6 +96,27 @@ void http_connection_free(http_connection *connection);
 
 /* Puts ready bytes into the kernel; calls nobody back. */
 void http_connection_write(http_connection *connection);
+
+/* ---- Between the socket's bytes and the requests', for TLS ---- */
+
+/* Takes requests off bytes; nothing is answered before the next settle. */
+void http_connection_take(http_connection *connection, const char *bytes,
+                          size_t len);
+
+/* Where the next bytes are best read to: the body itself, or `scratch`. */
+uv_buf_t http_connection_place(http_connection *connection, char *scratch,
+                               unsigned room);
+
+/* The client sends no more. May free the connection. */
+void http_connection_eof(http_connection *connection);
+
+/* A uv_write is over, and with it `bytes` of what is to be written. May free
+ * the connection. */
+void http_connection_written(http_connection *connection, size_t bytes,
+                             int status);
+
+/* Sends an interim answer. */
+void http_connection_interim(http_connection *connection, const char *text);
 
 /* ---- The stream's side, in stream.c ---- */
 

@@ -12,7 +12,8 @@ typedef struct decoding {
   loop_work work;
   http_request *request;
   http_inflate *inflate;
-  size_t until; /* decoded bytes that are paid for */
+  size_t until;  /* decoded bytes that are paid for */
+  size_t memory; /* of the decoder, likewise */
   http_inflated result;
   const http_refusal *refusal;
   bool alone; /* no request behind this one may start */
@@ -51,6 +52,7 @@ static void free_decoding(decoding *d) {
     http_worker_mark(c->worker, c);
   }
   http_inflate_free(d->inflate);
+  http_request_unhold(d->request, d->memory);
   free(d);
 }
 
@@ -70,9 +72,12 @@ static void finish(decoding *d) {
   r->route->handler(r, r->route->context);
 }
 
+static void run(decoding *d) {
+  d->result = http_inflate_run(d->inflate, d->until, d->memory, &d->refusal);
+}
+
 static void on_pool(loop_work *work) {
-  decoding *d = (decoding *)work;
-  d->result = http_inflate_run(d->inflate, d->until, &d->refusal);
+  run((decoding *)work);
 }
 
 static void go_on(decoding *d);
@@ -81,16 +86,29 @@ static void on_decoded(loop_work *work) {
   go_on((decoding *)work);
 }
 
-/* After each piece: the end, a refusal, or the next piece by the pool. */
+/* More bytes, or a larger decoder, against the budget. */
+static bool pay(decoding *d) {
+  bool larger = d->result == HTTP_INFLATED_MEMORY;
+  size_t more =
+      larger ? http_inflate_memory(d->inflate) - d->memory : POOL_STEP;
+  if (!http_request_charge(d->request, more))
+    return false;
+  *(larger ? &d->memory : &d->until) += more;
+  return true;
+}
+
+/* After each piece: the end, a refusal, or the next piece by the pool; a small
+ * body stays here while it gets its decoder. */
 static void go_on(decoding *d) {
   http_request *r = d->request;
+  while (d->result == HTTP_INFLATED_MEMORY && d->until <= ON_LOOP_MAX && pay(d))
+    run(d);
   if (d->result == HTTP_INFLATED_ALL) {
     finish(d);
     return;
   }
-  if (d->result == HTTP_INFLATED_PART) {
-    if (http_request_charge(r, POOL_STEP)) {
-      d->until += POOL_STEP;
+  if (d->result != HTTP_INFLATED_REFUSED) {
+    if (pay(d)) {
       hold_others(d);
       d->work.run = on_pool;
       d->work.done = on_decoded;
@@ -106,13 +124,15 @@ static void go_on(decoding *d) {
 void http_decode(http_request *r) {
   http_inflate_limits limits = {r->route->max_body_bytes,
                                 r->worker->options->inflate_ratio};
+  bool zstd = r->head.coding == HTTP_CODING_ZSTD;
   decoding *d = calloc(1, sizeof(*d));
   if (!d) {
     refuse(r, &no_memory);
     return;
   }
   d->request = r;
-  d->inflate = http_inflate_new(http_request_body(r), &limits);
+  d->inflate = http_inflate_new(zstd ? &codec_zstd : &codec_gzip,
+                                http_request_body(r), &limits);
   d->result = HTTP_INFLATED_PART;
   if (!d->inflate) {
     refuse(r, &no_memory);
@@ -126,7 +146,7 @@ void http_decode(http_request *r) {
       return;
     }
     d->until = ON_LOOP_MAX;
-    d->result = http_inflate_run(d->inflate, d->until, &d->refusal);
+    run(d);
   }
   go_on(d);
 }

@@ -89,11 +89,15 @@ static void refuse_budget(http_request *r) {
                    "the memory for requests is used up; try again in a second");
 }
 
-/* Room for a compressed body whose decoded size is at the limit: deflate adds
- * at most this where it cannot shrink. */
+static bool is_coded(const http_request *r) {
+  return r->head.coding != HTTP_CODING_IDENTITY;
+}
+
+/* Room for a compressed body whose decoded size is at the limit: deflate and
+ * zstd add at most this where they cannot shrink. */
 static size_t wire_limit(const http_request *r) {
   size_t limit = r->route->max_body_bytes;
-  return r->head.coding == HTTP_CODING_GZIP ? limit + limit / 1000 + 64 : limit;
+  return is_coded(r) ? limit + limit / 256 + 128 : limit;
 }
 
 /* Answers what must not be read and returns false. */
@@ -110,9 +114,10 @@ static bool body_is_welcome(http_request *r) {
   if (!has_body(r))
     return true;
   if (r->head.coding == HTTP_CODING_UNKNOWN) {
-    http_reply_header(r, "Accept-Encoding", "gzip");
+    http_reply_header(r, "Accept-Encoding", HTTP_CODINGS);
     http_reply_error(r, 415, "unsupported_encoding",
-                     "Content-Encoding must be gzip or identity");
+                     "Content-Encoding may be one of " HTTP_CODINGS
+                     " and identity");
     return false;
   }
   if (r->route->max_body_bytes == 0 || r->head.length > wire_limit(r)) {
@@ -129,15 +134,6 @@ static bool body_is_welcome(http_request *r) {
     return false;
   }
   return true;
-}
-
-static void send_continue(http_connection *c) {
-  char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-  uv_buf_t buf = uv_buf_init(text, sizeof(text) - 1);
-  /* The queue is empty but for this request, so nothing is being written; if
-   * not even this fits, the client is not worth waiting for. */
-  if (uv_try_write(&c->uv.stream, &buf, 1) != (int)sizeof(text) - 1)
-    http_connection_break(c);
 }
 
 /* The request was answered before its body was read. */
@@ -170,7 +166,7 @@ void http_dispatch_start(http_connection *c, http_request *r, bool more) {
   r->state = HTTP_READING;
   http_connection_weigh(c, r);
   if (r->head.expects_continue && has_body(r) && !more)
-    send_continue(c);
+    http_connection_interim(c, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 bool http_dispatch_data(http_connection *c, tti_slice data) {
@@ -213,7 +209,7 @@ void http_dispatch_complete(http_connection *c) {
   r->state = HTTP_RUNNING;
   c->running++;
   c->running_alone += !r->route->overlaps;
-  if (r->head.coding == HTTP_CODING_GZIP && r->body_len)
+  if (is_coded(r) && r->body_len)
     http_decode(r);
   else
     r->route->handler(r, r->route->context);

@@ -258,16 +258,23 @@ typedef struct framing_headers {
   bool close, keep_alive;
 } framing_headers;
 
+static http_coding coding_of(tti_slice name) {
+  if (tti_slice_eq_nocase(name, TTI_SLICE("zstd")))
+    return HTTP_CODING_ZSTD;
+  return tti_slice_eq_nocase(name, TTI_SLICE("gzip")) ||
+                 tti_slice_eq_nocase(name, TTI_SLICE("x-gzip"))
+             ? HTTP_CODING_GZIP
+             : HTTP_CODING_UNKNOWN;
+}
+
+/* One coding at most. */
 static void read_coding(http_head *head, tti_slice value) {
   tti_slice member;
   while (next_member(&value, &member)) {
     if (member.len == 0 || tti_slice_eq_nocase(member, TTI_SLICE("identity")))
       continue;
-    bool gzip = tti_slice_eq_nocase(member, TTI_SLICE("gzip")) ||
-                tti_slice_eq_nocase(member, TTI_SLICE("x-gzip"));
-    head->coding = gzip && head->coding == HTTP_CODING_IDENTITY
-                       ? HTTP_CODING_GZIP
-                       : HTTP_CODING_UNKNOWN;
+    head->coding = head->coding == HTTP_CODING_IDENTITY ? coding_of(member)
+                                                        : HTTP_CODING_UNKNOWN;
   }
 }
 

@@ -46,6 +46,7 @@ typedef struct http_field {
 typedef enum http_coding {
   HTTP_CODING_IDENTITY,
   HTTP_CODING_GZIP,
+  HTTP_CODING_ZSTD,
   HTTP_CODING_UNKNOWN
 } http_coding;
 

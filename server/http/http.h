@@ -2,8 +2,8 @@
 #define HTTP_HTTP_H
 
 #include "lib/base/buf.h"
-#include "server/http/address.h"
 #include "server/io/loop.h"
+#include "server/io/tls.h"
 
 /* HTTP/1.1 connections on loops. Knows no telemetry. A request and everything
  * about it is touched only on its connection's loop. */
@@ -60,6 +60,8 @@ typedef struct http_options {
                                256 MiB */
   unsigned inflate_ratio;   /* a body may grow by at most this; 0: 100 */
   unsigned max_connections; /* 0: 20,000 */
+  tls *tls;                 /* NULL: plain HTTP. Outlives the server; a Unix
+                               socket has none */
 } http_options;
 
 /* Binds `address` ("127.0.0.1", "::1", …) and listens on one socket a loop.
@@ -91,10 +93,29 @@ void http_server_close(http_server *server, void (*drained)(void *context),
 void http_server_abort(http_server *server);
 void http_server_free(http_server *server);
 
+/* Why connections did not get to speak TLS. */
+#define HTTP_TLS_FAILURE_MAP(X)                                                  \
+  X(HTTP_TLS_REFUSED, "refused") /* no common version, a bad certificate, … */ \
+  X(HTTP_TLS_PLAIN, "plain_http")                                                \
+  X(HTTP_TLS_TIMEOUT, "timeout")                                                 \
+  X(HTTP_TLS_LEFT, "left") /* closed by the client before it was through */
+
+typedef enum http_tls_failure {
+#define X(id, name) id,
+  HTTP_TLS_FAILURE_MAP(X)
+#undef X
+      HTTP_TLS_FAILURE_COUNT
+} http_tls_failure;
+
+const char *http_tls_failure_name(http_tls_failure why);
+
 typedef struct http_usage {
   size_t connections;
   size_t streams;
-  size_t body_bytes; /* against the budget */
+  size_t body_bytes;   /* against the budget */
+  uint64_t tls_opened; /* handshakes that succeeded */
+  uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
+  int64_t tls_expires_s; /* Unix seconds; 0: no TLS */
 } http_usage;
 void http_server_usage(const http_server *server, http_usage *out_usage);
 
@@ -108,33 +129,25 @@ bool http_request_is_1_0(const http_request *request);
 tti_slice http_request_path(const http_request *request);
 tti_slice http_request_query(const http_request *request);
 const http_route *http_request_route(const http_request *request);
-/* Decoded body (inflated where Content-Encoding said gzip); {NULL,0}: none. */
+/* The codings that bodies may have, for Accept-Encoding. */
+#define HTTP_CODINGS "gzip, zstd"
+/* Decoded body (inflated where Content-Encoding said so); {NULL,0}: none. */
 tti_slice http_request_body(const http_request *request);
 /* First header of that name (without regard to case); ptr NULL: absent. */
 tti_slice http_request_header(const http_request *request, const char *name);
-/* The n-th (from 0) header of that name. */
-tti_slice http_request_header_at(const http_request *request, const char *name,
-                                 size_t n);
 /* How often the header was given. */
 size_t http_request_header_count(const http_request *request, const char *name);
 /* The part of the path that "{name}" matched, percent-decoded. */
 tti_slice http_request_param(const http_request *request, const char *name);
-/* Who is at the other end of the connection: a proxy, perhaps. */
-const http_address *http_request_peer(const http_request *request);
-/* Who asks: the peer, until the gate has found out whom it speaks for. The text
- * is "127.0.0.1" or "::1", without a port, or "unix"; it lives as long as the
- * request. */
-const http_address *http_request_client(const http_request *request);
-const char *http_request_client_text(const http_request *request);
-/* False: out of memory, nothing was set. */
-bool http_request_set_client(http_request *request, const http_address *client,
-                             bool secure);
-/* Whether the client's own connection is encrypted. */
-bool http_request_is_secure(const http_request *request);
-/* The port that the server listens on. */
-uint16_t http_request_port(const http_request *request);
+/* "127.0.0.1" or "::1"; no port. Static for the connection. */
+const char *http_request_peer(const http_request *request);
+bool http_request_peer_is_loopback(const http_request *request);
 /* True for connections over the admin-only Unix socket. */
 bool http_request_is_local_admin(const http_request *request);
+/* Whether it came by TLS, and who its client showed to be: see
+ * tls_session_peer; "" for nobody. */
+bool http_request_is_tls(const http_request *request);
+const char *http_request_certificate(const http_request *request);
 loop *http_request_loop(const http_request *request);
 /* Memory freed with the request. NULL when out of memory. */
 void *http_request_alloc(http_request *request, size_t bytes);

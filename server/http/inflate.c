@@ -1,118 +1,130 @@
 #include "server/http/inflate.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #define FIRST_BYTES ((size_t)4 << 10)
 /* A short text may shrink a lot without being an attack. */
 #define RATIO_FREE ((size_t)64 << 10)
 
 struct http_inflate {
-  z_stream z;
+  const http_codec *codec;
+  void *state;
   http_inflate_limits limits;
   size_t compressed;
+  tti_slice rest; /* of the compressed bytes */
   char *out;
   size_t len, cap;
+  size_t memory;  /* of the decoder, for the member at hand */
   bool in_member; /* a member has begun and is not finished */
+  http_refusal refusal;
+  char message[160];
 };
 
-static const http_refusal bad_gzip = {400, "bad_encoding",
-                                      "the body is not valid gzip"};
-static const http_refusal cut_gzip = {400, "bad_encoding",
-                                      "the gzip body ends too early"};
-static const http_refusal trailing = {400, "bad_encoding",
-                                      "bytes follow the end of the gzip body"};
-static const http_refusal too_large = {413, "body_too_large",
-                                       "the decoded body is too large"};
-static const http_refusal bomb = {413, "body_too_large",
-                                  "the body expands too much"};
-static const http_refusal no_memory = {503, "out_of_memory",
-                                       "out of memory; try again"};
-
-http_inflate *http_inflate_new(tti_slice compressed,
+http_inflate *http_inflate_new(const http_codec *codec, tti_slice compressed,
                                const http_inflate_limits *limits) {
   http_inflate *i = calloc(1, sizeof(*i));
   if (!i)
     return NULL;
-  i->limits = *limits;
-  i->compressed = compressed.len;
-  i->z.next_in = (Bytef *)(uintptr_t)compressed.ptr;
-  i->z.avail_in = (uInt)compressed.len;
-  if (compressed.len > UINT32_MAX || inflateInit2(&i->z, 15 + 16) != Z_OK) {
+  *i = (http_inflate){.codec = codec,
+                      .state = codec->open(),
+                      .limits = *limits,
+                      .compressed = compressed.len,
+                      .rest = compressed};
+  if (!i->state) {
     free(i);
     return NULL;
   }
-  i->in_member = true;
   return i;
 }
 
-static const http_refusal *grow(http_inflate *i) {
+/* Always HTTP_INFLATED_REFUSED. */
+static http_inflated refuse(http_inflate *i, int status, const char *code,
+                            const char *message) {
+  snprintf(i->message, sizeof(i->message), "%s", message);
+  i->refusal = (http_refusal){status, code, i->message};
+  return HTTP_INFLATED_REFUSED;
+}
+
+static http_inflated refuse_bytes(http_inflate *i, codec_result result) {
+  const char *name = i->codec->name;
+  size_t at = i->compressed - i->rest.len;
+  char message[sizeof(i->message)];
+  if (result == CODEC_NO_MEMORY)
+    return refuse(i, 503, "out_of_memory", "out of memory; try again");
+  if (result == CODEC_CUT)
+    snprintf(message, sizeof(message),
+             "the %s body ends too early (at byte %zu)", name, i->compressed);
+  else if (result == CODEC_WINDOW)
+    snprintf(message, sizeof(message),
+             "the %s body asks for a window of more than 8 MiB (at byte %zu); "
+             "compress it with a smaller one",
+             name, at);
+  else if (!i->in_member && at > 0)
+    snprintf(message, sizeof(message),
+             "bytes follow the end of the %s body (at byte %zu)", name, at);
+  else
+    snprintf(message, sizeof(message), "the body is not valid %s (at byte %zu)",
+             name, at);
+  return refuse(i, 400, "bad_encoding", message);
+}
+
+static bool grow(http_inflate *i) {
   if (i->len < i->cap)
-    return NULL;
+    return true;
   size_t cap = i->cap ? i->cap * 2 : FIRST_BYTES;
   /* One byte over the limit tells too much from just enough. */
   if (cap > i->limits.max_bytes + 1)
     cap = i->limits.max_bytes + 1;
   char *out = realloc(i->out, cap);
   if (!out)
-    return &no_memory;
+    return false;
   i->out = out;
   i->cap = cap;
-  return NULL;
+  return true;
 }
 
-static const http_refusal *check(const http_inflate *i) {
+/* One step of the member at hand. */
+static http_inflated step(http_inflate *i) {
+  if (!grow(i))
+    return refuse_bytes(i, CODEC_NO_MEMORY);
+  size_t len = i->cap - i->len;
+  codec_result result =
+      i->codec->step(i->state, &i->rest, i->out + i->len, &len);
+  i->len += len;
   if (i->len > i->limits.max_bytes)
-    return &too_large;
+    return refuse(i, 413, "body_too_large", "the decoded body is too large");
   if (i->len > RATIO_FREE && i->len / i->limits.ratio > i->compressed)
-    return &bomb;
-  return NULL;
+    return refuse(i, 413, "body_too_large", "the body expands too much");
+  if (result == CODEC_MEMBER_ENDED)
+    i->in_member = false;
+  else if (result != CODEC_GOES_ON)
+    return refuse_bytes(i, result);
+  return HTTP_INFLATED_PART;
 }
 
-/* A member has ended. */
-static const http_refusal *next_member(http_inflate *i) {
-  i->in_member = false;
-  if (i->z.avail_in == 0)
-    return NULL;
-  if (i->z.next_in[0] != 0x1f)
-    return &trailing;
-  i->in_member = true;
-  return inflateReset(&i->z) == Z_OK ? NULL : &bad_gzip;
-}
-
-http_inflated http_inflate_run(http_inflate *i, size_t until,
+http_inflated http_inflate_run(http_inflate *i, size_t until, size_t memory,
                                const http_refusal **out_refusal) {
-  const http_refusal *why = NULL;
-  while (i->in_member && i->len < until) {
-    why = grow(i);
-    if (why)
-      break;
-    size_t room = i->cap - i->len;
-    i->z.next_out = (Bytef *)i->out + i->len;
-    i->z.avail_out = room > UINT32_MAX ? UINT32_MAX : (uInt)room;
-    uInt before = i->z.avail_out;
-    int result = inflate(&i->z, Z_NO_FLUSH);
-    i->len += before - i->z.avail_out;
-    why = check(i);
-    if (why)
-      break;
-    if (result == Z_STREAM_END)
-      why = next_member(i);
-    else if (result == Z_BUF_ERROR ||
-             (result == Z_OK && !i->z.avail_in && i->z.avail_out))
-      why = &cut_gzip;
-    else if (result == Z_MEM_ERROR)
-      why = &no_memory;
-    else if (result != Z_OK)
-      why = &bad_gzip;
-    if (why)
-      break;
+  http_inflated result = HTTP_INFLATED_PART;
+  *out_refusal = &i->refusal;
+  while (result == HTTP_INFLATED_PART && (i->in_member || i->rest.len > 0)) {
+    if (i->len >= until)
+      return HTTP_INFLATED_PART;
+    if (!i->in_member) {
+      codec_result look = i->codec->look(i->rest, &i->memory);
+      if (look != CODEC_GOES_ON)
+        return refuse_bytes(i, look);
+      if (i->memory > memory)
+        return HTTP_INFLATED_MEMORY;
+      i->in_member = true;
+    }
+    result = step(i);
   }
-  if (why) {
-    *out_refusal = why;
-    return HTTP_INFLATED_REFUSED;
-  }
-  return i->in_member ? HTTP_INFLATED_PART : HTTP_INFLATED_ALL;
+  return result == HTTP_INFLATED_PART ? HTTP_INFLATED_ALL : result;
+}
+
+size_t http_inflate_memory(const http_inflate *i) {
+  return i->memory;
 }
 
 char *http_inflate_take(http_inflate *i, size_t *out_len, size_t *out_memory) {
@@ -127,7 +139,7 @@ char *http_inflate_take(http_inflate *i, size_t *out_len, size_t *out_memory) {
 void http_inflate_free(http_inflate *i) {
   if (!i)
     return;
-  inflateEnd(&i->z);
+  i->codec->close(i->state);
   free(i->out);
   free(i);
 }

@@ -47,7 +47,9 @@ static tt_error init_workers(http_server *s, loop *const *loops,
   }
   for (size_t i = 0; i < s->worker_count; i++) {
     s->workers[i].scratch = malloc(HTTP_SCRATCH);
-    if (!s->workers[i].scratch)
+    if (s->options.tls)
+      s->workers[i].opened = malloc(TLS_RECORD);
+    if (!s->workers[i].scratch || (s->options.tls && !s->workers[i].opened))
       return TT_ENOMEM;
   }
   return TT_OK;
@@ -213,6 +215,13 @@ void http_server_usage(const http_server *s, http_usage *out_usage) {
         atomic_load_explicit(&w->stream_count, memory_order_relaxed);
     usage.body_bytes +=
         atomic_load_explicit(&w->share.used, memory_order_relaxed);
+    usage.tls_opened +=
+        atomic_load_explicit(&w->tls_opened, memory_order_relaxed);
+    for (int why = 0; why < HTTP_TLS_FAILURE_COUNT; why++)
+      usage.tls_failed[why] +=
+          atomic_load_explicit(&w->tls_failed[why], memory_order_relaxed);
   }
+  if (s->options.tls)
+    usage.tls_expires_s = tls_expires_s(s->options.tls);
   *out_usage = usage;
 }

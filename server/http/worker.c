@@ -14,6 +14,7 @@
 #define ACCEPTS_MAX   64
 #define BACKOFF_MS    100
 #define PREFIX_AGE_MS 50
+#define SEALED_MAX    ((size_t)1 << 20) /* a handshake's flight, at most */
 
 void *http_worker_block(http_worker *w) {
   void **block = w->blocks;
@@ -100,14 +101,14 @@ static void back_off(http_worker *w, int error) {
   loop_timer_start(&w->backoff, BACKOFF_MS, 0);
 }
 
-static void turn_away(int fd) {
+static void turn_away(int fd, bool secure) {
   static const char text[] =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
       "Retry-After: 1\r\nConnection: close\r\nContent-Length: 66\r\n\r\n"
       "{\"code\":\"overloaded\",\"message\":\"too many connections; try "
       "again\"}\n";
-  ssize_t sent = send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-  (void)sent; /* a courtesy */
+  if (!secure) /* a courtesy */
+    (void)!send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   shutdown(fd, SHUT_WR);
   close(fd);
 }
@@ -127,7 +128,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
       return;
     }
     if (http_server_is_full(w->server))
-      turn_away(fd);
+      turn_away(fd, w->options->tls && !listener->is_unix);
     else
       http_connection_open(w, fd, listener->is_unix);
     if (w->open_connections == 1)
@@ -263,6 +264,7 @@ void http_worker_init(http_worker *w) {
   w->close.run = on_close;
   w->abort.run = on_abort;
   w->listeners[0].fd = w->listeners[1].fd = -1;
+  tti_buf_init(&w->sealed, SEALED_MAX);
 }
 
 void http_worker_fini(http_worker *w) {
@@ -280,4 +282,6 @@ void http_worker_fini(http_worker *w) {
     free(block);
   }
   free(w->scratch);
+  free(w->opened);
+  tti_buf_fini(&w->sealed);
 }

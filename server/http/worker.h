@@ -40,7 +40,9 @@ struct http_worker {
   http_budget_share share;
   void *blocks; /* spare request blocks, linked through their first word */
   unsigned block_count;
-  char *scratch; /* HTTP_SCRATCH bytes to read into */
+  char *scratch;  /* HTTP_SCRATCH bytes to read into */
+  char *opened;   /* TLS_RECORD bytes to decrypt into; NULL without TLS */
+  tti_buf sealed; /* what is encrypted, on its way to the kernel */
 
   /* "HTTP/1.1 200 OK" and the headers that every answer has, made anew when
    * the second changes. */
@@ -52,6 +54,10 @@ struct http_worker {
 
   atomic_size_t connection_count;
   atomic_size_t stream_count;
+  _Atomic uint64_t tls_opened;
+  _Atomic uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
+  uint64_t tls_told_ms; /* the last line about a failure */
+  uint64_t tls_untold;  /* failures since */
 
   loop_task start, close, abort;
 };

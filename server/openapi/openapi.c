@@ -102,11 +102,12 @@ static void write_body(tti_buf *out, const http_route *route) {
   const http_content *contents = route->about->body;
   if (!contents[0].type)
     return;
-  tti_buf_printf(out,
-                 ",\"requestBody\":{\"required\":true,\"description\":\"At "
-                 "most %zu bytes, decoded. Content-Encoding may be gzip or "
-                 "identity.\",\"content\":{",
-                 route->max_body_bytes);
+  tti_buf_printf(
+      out,
+      ",\"requestBody\":{\"required\":true,\"description\":\"At "
+      "most %zu bytes, decoded. Content-Encoding may be one of " HTTP_CODINGS
+      " and identity.\",\"content\":{",
+      route->max_body_bytes);
   for (size_t i = 0; i < HTTP_CONTENTS_MAX && contents[i].type; i++) {
     if (i)
       tti_buf_append_char(out, ',');
@@ -173,11 +174,6 @@ static void add_derived(response *r, const http_route *route, int status) {
           "insufficient_scope,proxy_without_token");
     if (changes)
       add(r, "Not allowed to whoever asked.", "foreign_origin");
-    break;
-  case 429:
-    if (route->scope & (AUTH_OPEN_INGEST | AUTH_OPEN_FLEET))
-      add(r, "Too many requests without a token came from this address.",
-          "rate_limited");
     break;
   case 413:
     if (body)

@@ -184,7 +184,7 @@ static void finish(ingest *i) {
   relay *r = i->lane->relay;
   if (i->keyed)
     relay_inflight_remove(&r->inflight, &i->inflight);
-  http_reply_header(request, "Accept-Encoding", "gzip");
+  http_reply_header(request, "Accept-Encoding", HTTP_CODINGS);
   http_reply_header(request, "Telltale-Log", r->log_uuid);
   switch (i->publish.verdict) {
   case BUS_ACCEPTED:

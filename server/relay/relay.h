@@ -2,6 +2,7 @@
 #define RELAY_RELAY_H
 
 #include "server/auth/auth.h"
+#include "server/backup/backup.h"
 #include "server/bus/bus.h"
 #include "server/feed/feed.h"
 #include "server/history/history.h"
@@ -18,6 +19,7 @@ typedef struct relay_options {
   bus *bus;
   store *store;
   auth *auth;
+  backup *backup;
   feed *feed;
   history *history;
   loop *const *loops;

@@ -12,6 +12,8 @@ typedef struct relay_scrape {
   uint64_t dropped[RELAY_DROPPED_COUNT];
   uint64_t answered[RELAY_ROUTES_MAX][RELAY_STATUS_CLASSES];
   feed_counts feeds;
+  uint64_t tls_opened;
+  uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
 } relay_scrape;
 
 tt_error relay_scrape_new(relay *r) {
@@ -90,6 +92,17 @@ static void scrape_feed(relay *r) {
   advance(r, TT_METRIC_SSE_CATCHUPS, now.catchups, &last->catchups, NULL, NULL);
 }
 
+static void scrape_tls(relay *r, const http_usage *usage) {
+  advance(r, TT_METRIC_TLS_HANDSHAKES, usage->tls_opened,
+          &r->scrape->tls_opened, "ok", NULL);
+  for (int why = 0; why < HTTP_TLS_FAILURE_COUNT; why++)
+    advance(r, TT_METRIC_TLS_HANDSHAKES, usage->tls_failed[why],
+            &r->scrape->tls_failed[why],
+            http_tls_failure_name((http_tls_failure)why), NULL);
+  tt_metrics_set(r->options.metrics, TT_METRIC_TLS_EXPIRY,
+                 (double)usage->tls_expires_s, NULL, NULL);
+}
+
 static void scrape_gauges(relay *r) {
   http_usage usage = {0};
   store_status status;
@@ -100,6 +113,8 @@ static void scrape_gauges(relay *r) {
   tti_stream_usage_get(bus_stream(r->options.bus), &ring);
   gauge(r, TT_METRIC_HTTP_CONNECTIONS, usage.connections);
   gauge(r, TT_METRIC_HTTP_BODY_BYTES, usage.body_bytes);
+  if (usage.tls_expires_s)
+    scrape_tls(r, &usage);
   gauge(r, TT_METRIC_STORE_QUEUE, status.queue_jobs);
   gauge(r, TT_METRIC_STORE_WAL_BYTES, status.wal_bytes);
   gauge(r, TT_METRIC_STORE_BYTES, status.used_bytes);

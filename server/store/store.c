@@ -32,8 +32,12 @@ size_t store_tokens(store *s, store_token *out_tokens, size_t max,
   return s->ops->tokens(s, out_tokens, max, out_generation);
 }
 
-tt_error store_setting(store *s, const char *name, tti_buf *out_value) {
-  return s->ops->setting(s, name, out_value);
+tt_error store_back_up(store *s, store_backup *backup, tti_buf *out_error) {
+  if (s->ops->back_up)
+    return s->ops->back_up(s, backup, out_error);
+  tti_buf_append_text(out_error, "a memory store has nothing to back up: keep "
+                                 "events with --store sqlite:FILE");
+  return TT_ESTATE;
 }
 
 bool store_row_next(const store_read *read, size_t *offset, store_row *out_row,

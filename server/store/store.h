@@ -58,7 +58,6 @@ typedef enum store_job_kind {
   STORE_JOB_LOOKUP,  /* does this idempotency key have an answer? OK: no */
   STORE_JOB_TOKEN_CREATE,
   STORE_JOB_TOKEN_REVOKE,
-  STORE_JOB_SET,    /* one value in the settings table */
   STORE_JOB_BARRIER /* nothing; its verdict says all before it are done */
 } store_job_kind;
 
@@ -95,8 +94,6 @@ typedef struct store_job {
 
   uint64_t reserve;  /* RESERVE: how many; first_seq is the first */
   store_token token; /* TOKEN_CREATE; TOKEN_REVOKE reads id */
-  const char *name;  /* SET */
-  tti_slice value;
 } store_job;
 
 /* ---- Reads ---- */
@@ -187,6 +184,21 @@ typedef struct store_status {
   uint64_t schema_version;
 } store_status;
 
+/* ---- Backups ---- */
+
+/* A copy of the whole store as it is at one moment, in a file that appears when
+ * it is done and never in part. A server that opens it goes on above every
+ * number that was ever given out. */
+typedef struct store_backup {
+  const char *path; /* of the file to be */
+  bool force;       /* replaces a file of that name */
+  /* Called again and again on the caller's thread; false: give up. */
+  bool (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+  void *context;
+  uint64_t bytes;    /* out: its size */
+  uint64_t head_seq; /* out: the last seq in it */
+} store_backup;
+
 typedef struct store_ops {
   const char *name;
   bool immediate; /* verdicts come at once: nothing is gained by answering
@@ -202,7 +214,8 @@ typedef struct store_ops {
                    size_t max);
   size_t (*tokens)(store *s, store_token *out_tokens, size_t max,
                    uint64_t *out_generation);
-  tt_error (*setting)(store *s, const char *name, tti_buf *out_value);
+  /* NULL: it lives in memory only. */
+  tt_error (*back_up)(store *s, store_backup *backup, tti_buf *out_error);
 } store_ops;
 
 /* What every implementation's struct begins with. */
@@ -239,8 +252,16 @@ size_t store_counts(store *s, store_dimension dimension,
 size_t store_tokens(store *s, store_token *out_tokens, size_t max,
                     uint64_t *out_generation);
 
-/* What STORE_JOB_SET kept under that name, appended. Waits for the disk: not
- * from a loop. TT_ENOTFOUND; TT_EIO; TT_ENOMEM. */
-tt_error store_setting(store *s, const char *name, tti_buf *out_value);
+/* Makes a backup while the store is used; one at a time, and ended before the
+ * store is closed. Blocks for as long as it takes: a thread of its own, never a
+ * loop. TT_ECONFLICT: the file is there; TT_EBUSY; TT_ENOSPACE; TT_ECANCELLED:
+ * `progress` said so; TT_ESTATE: a memory store; TT_EIO. *out_error has a
+ * sentence with what to do, and no file was left. */
+tt_error store_back_up(store *s, store_backup *backup, tti_buf *out_error);
+
+/* The same for a database that no server has open. TT_ENOTFOUND: it is not
+ * there; TT_EBUSY: a server has it. The database is only read. */
+tt_error store_sqlite_back_up(const char *path, store_backup *backup,
+                              tti_buf *out_error);
 
 #endif

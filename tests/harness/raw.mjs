@@ -1,10 +1,12 @@
 // Requests that fetch would not send: any Host, any header, any bytes.
 import { once } from "node:events";
 import http from "node:http";
+import https from "node:https";
 import net from "node:net";
 
 // One request; answers {status, headers, text, json()}. `target` is a server of
-// the harness, or {socketPath}.
+// the harness, or {socketPath}; over TLS it is {port, tls: options for node:tls}.
+// It may have an agent, else the connection is the request's own.
 export async function request(
   target,
   { method = "GET", path = "/", headers = {}, body } = {},
@@ -12,7 +14,10 @@ export async function request(
   const where = target.socketPath
     ? { socketPath: target.socketPath }
     : { host: "127.0.0.1", port: target.port };
-  const req = http.request({ ...where, method, path, headers, agent: false });
+  const { request: start } = target.tls ? https : http;
+  const { agent = false } = target;
+  const options = { ...where, ...target.tls, method, path, headers, agent };
+  const req = start(options);
   req.end(body);
   const [res] = await once(req, "response");
   const parts = [];

@@ -1,14 +1,17 @@
 // A small reader of event streams for tests, so that they see every field. (The
 // client that people use, `eventsource`, has its own tests in e2e.)
 import http from "node:http";
+import https from "node:https";
 
 // Opens url and calls on({type, id, data}) for each event but those of type
-// position, whose seqs are in `positions`. `headers` may hold Last-Event-ID.
+// position, whose seqs are in `positions`. `headers` may hold Last-Event-ID, `tls`
+// options for node:tls.
 // Resolves when the head is there; close() ends it; `ended` resolves when the
 // server ends it or the connection breaks.
-export function openStream(url, { headers = {}, on = () => {} } = {}) {
+export function openStream(url, { headers = {}, tls, on = () => {} } = {}) {
   return new Promise((resolve, reject) => {
-    const request = http.get(url, {
+    const request = (tls ? https : http).get(url, {
+      ...tls,
       headers: { accept: "text/event-stream", ...headers },
       agent: false,
     });

@@ -1,6 +1,8 @@
 // POST /events and POST /events/batch: what is accepted, what is refused, and
 // what the answer promises.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { exchange, request } from "../harness/raw.mjs";
@@ -24,7 +26,7 @@ test("the first event of an empty store is 1, and numbers go on", async (t) => {
     assert.equal(answer.status, 200);
     assert.match(answer.headers.get("content-type"), /^application\/json/);
     assert.equal(await answer.text(), `{"seq":${seq}}`);
-    assert.equal(answer.headers.get("accept-encoding"), "gzip");
+    assert.equal(answer.headers.get("accept-encoding"), "gzip, zstd");
     assert.match(answer.headers.get("telltale-log"), /^[0-9a-f-]{36}$/);
   }
 });
@@ -154,19 +156,68 @@ test("an envelope over 1,000,000 bytes loses its data and says so", async (t) =>
   });
 });
 
-test("gzip bodies are taken, broken and growing ones are not", async (t) => {
-  const server = await startServer(t);
-  const gzip = { "content-encoding": "gzip" };
-  const send = (body, headers = gzip, path = "/events") =>
-    request(server, { method: "POST", path, headers, body });
-  const good = gzipSync('{"source":"zipped"}');
-  assert.equal((await send(good)).status, 200);
-  assert.equal((await recent(server))[0].source, "zipped");
-  assert.equal((await send(good.subarray(0, 12))).status, 400);
-  assert.equal((await send("not gzip")).status, 400);
-  const bomb = gzipSync(Buffer.alloc(64 << 20, 32));
-  assert.equal((await send(bomb)).status, 413);
-  assert.equal((await send(good, { "content-encoding": "br" })).status, 415);
+const zstd = (input, ...args) => execFileSync("zstd", ["-qc", ...args], { input });
+const codings = { gzip: gzipSync, zstd };
+
+for (const [coding, pack] of Object.entries(codings))
+  test(`${coding} bodies are taken, broken and growing ones are not`, async (t) => {
+    const server = await startServer(t);
+    const send = async (body, name = coding, path = "/events") => {
+      const headers = { "content-encoding": name };
+      const answer = await request(server, { method: "POST", path, headers, body });
+      return [answer.status, answer.text];
+    };
+    const good = pack('{"source":"zipped"}');
+    assert.equal((await send(good))[0], 200);
+    assert.equal((await recent(server))[0].source, "zipped");
+    // Members in a row are one body.
+    const [status, text] = await send(
+      Buffer.concat([pack('[{"source":"a"},'), pack('{"source":"b"}]')]),
+      coding,
+      "/events/batch",
+    );
+    assert.deepEqual([status, JSON.parse(text).count], [200, 2], text);
+    const refused = async (body, status, part, name) => {
+      const answer = await send(body, name);
+      assert.equal(answer[0], status, answer[1]);
+      assert.match(answer[1], part);
+    };
+    const cut = good.subarray(0, 12);
+    await refused(cut, 400, /bad_encoding.*too early \(at byte 12\)/);
+    await refused("x", 400, new RegExp(`not valid ${coding} \\(at byte 0\\)`));
+    const more = Buffer.concat([good, Buffer.from("?")]);
+    await refused(more, 400, new RegExp(`follow the end.*${good.length}\\)`));
+    const bomb = pack(Buffer.alloc(64 << 20, 32));
+    await refused(bomb, 413, /too large|expands too much/);
+    await refused(good, 415, /gzip, zstd and identity/, "br");
+    // Decoded by the pool; refused whole, at the byte.
+    const large = pack(randomBytes(400000).toString("hex"));
+    large.fill(0xff, large.length >> 1);
+    await refused(large, 400, /bad_encoding.*at byte [1-9]/);
+    assert.equal((await server.json("/events/stats")).total_events, 3);
+  });
+
+test("a zstd window is held to 8 MiB and to the budget", async (t) => {
+  const server = await startServer(t, { args: ["--budget", "4MiB"] });
+  const send = (body) =>
+    request(server, {
+      method: "POST",
+      path: "/events",
+      headers: { "content-encoding": "zstd" },
+      body,
+    });
+  // Frames of one empty block, with a window of 2 GiB and one of 8 MiB.
+  const frame = (window) => Buffer.from(`28b52ffd00${window}010000`, "hex");
+  const huge = await send(frame("a8"));
+  assert.equal(huge.status, 400);
+  assert.match(huge.text, /window of more than 8 MiB/);
+  const large = await send(frame("68"));
+  assert.equal(large.status, 503, "the decoder's memory counts");
+  assert.equal(large.headers["retry-after"], "1");
+  const small = await send(zstd('{"source":"a"}'));
+  assert.equal(small.status, 200);
+  const status = await server.json("/api/v1/status");
+  assert.equal(status.http.body_bytes < 100000, true);
 });
 
 test("a batch answers with its numbers, in order", async (t) => {

@@ -2,44 +2,15 @@
 
 #include "lib/base/random.h"
 #include "server/io/clock.h"
+#include "server/io/log.h"
+#include "server/store/sqlite/lock.h"
 #include "server/store/sqlite/schema.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
-
-/* ---- The lock file ---- */
-
-/* Held for life. The process id inside is for people; the lock is what counts,
- * and the kernel lets go of it with the process. */
-static tt_error take_lock(sqlite_store *s, tti_buf *out_error) {
-  char file[4096], owner[32] = "";
-  snprintf(file, sizeof file, "%s.lock", s->path);
-  s->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (s->lock_fd < 0) {
-    tti_buf_printf(out_error, "cannot create %s: %s", file, strerror(errno));
-    return TT_EIO;
-  }
-  if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-    ssize_t len = pread(s->lock_fd, owner, sizeof owner - 1, 0);
-    owner[len > 0 ? strcspn(owner, "\n") : 0] = '\0';
-    tti_buf_printf(out_error,
-                   "%s is in use by another server (process %s): stop that "
-                   "one, or name another file with --store",
-                   s->path, *owner ? owner : "unknown");
-    return TT_EBUSY;
-  }
-  int len = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-  if (ftruncate(s->lock_fd, 0) != 0 ||
-      pwrite(s->lock_fd, owner, (size_t)len, 0) != len) {
-    tti_buf_printf(out_error, "cannot write %s: %s", file, strerror(errno));
-    return TT_EIO;
-  }
-  return TT_OK;
-}
 
 /* SQLite gives its other files the mode of the database. */
 static tt_error make_file(const char *path, tti_buf *out_error) {
@@ -185,6 +156,7 @@ int sqlite_connect(sqlite_store *s, char *out_reason, size_t reason_size) {
 
 void sqlite_disconnect(sqlite_store *s) {
   writer *w = &s->writer;
+  copy_abandon(s);
   for (size_t i = 0; i < SQLITE_READERS; i++) {
     reader *r = &s->readers[i];
     pthread_mutex_lock(&r->lock);
@@ -273,17 +245,18 @@ static tt_error prepare_file(sqlite_store *s, tti_buf *out_error) {
   return error;
 }
 
-/* Numbers that were given out before an unclean end and are not there. */
-static int record_crash(sqlite_store *s) {
+/* Goes on above `to_seq`; the numbers up to it are not there, for `reason`. */
+static int skip_to(sqlite_store *s, uint64_t to_seq, const char *reason) {
   writer *w = &s->writer;
   log_position *p = &w->position;
-  if (p->reserved_to < p->next_seq)
-    return SQLITE_OK;
   int rc = writer_begin(s, true);
   if (rc == SQLITE_OK)
-    rc = range_put(w, p->next_seq, p->reserved_to, "crash");
+    rc = range_put(w, p->next_seq, to_seq, reason);
+  if (rc == SQLITE_OK)
+    rc = schema_unmark_backup(w->db);
   if (rc == SQLITE_OK) {
-    p->next_seq = p->reserved_to + 1;
+    p->next_seq = to_seq + 1;
+    p->reserved_to = to_seq;
     rc = group_write_meta(s);
   }
   if (rc == SQLITE_OK)
@@ -292,6 +265,47 @@ static int record_crash(sqlite_store *s) {
     rc = sqlite_load_ranges(s);
   w->ranges_changed = false;
   return rc;
+}
+
+/* A backup does not know what its original gave out since. Microseconds of the
+ * clock are above that, and above what an earlier restoration began with, as
+ * long as the clock is right and a second has less than a million events. */
+static int record_restoration(sqlite_store *s) {
+  const log_position *p = &s->writer.position;
+  uint64_t to_seq = (uint64_t)(server_wall_us() / 1000) * 1000 - 1;
+  uint64_t known = p->reserved_to > p->next_seq ? p->reserved_to : p->next_seq;
+  if (to_seq <= known) {
+    server_log(TT_LEVEL_WARN, "store",
+               "%s: the clock is behind the backup's last event: set it right "
+               "before the server is used",
+               s->path);
+    to_seq = known + RESERVE_BLOCK;
+  }
+  server_log(TT_LEVEL_INFO, "store",
+             "%s is a backup: its events end with %llu, and new ones begin at "
+             "%llu",
+             s->path, (unsigned long long)p->next_seq - 1,
+             (unsigned long long)to_seq + 1);
+  int rc = skip_to(s, to_seq, "restored");
+  /* From now on the file itself must say that it is no backup any more, not
+   * only the log beside it (schema_check_header). */
+  if (rc == SQLITE_OK)
+    rc = sqlite3_wal_checkpoint_v2(s->writer.db, NULL,
+                                   SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  return rc;
+}
+
+/* Numbers that were given out before and are not there. */
+static int record_gap(sqlite_store *s) {
+  const log_position *p = &s->writer.position;
+  bool is_backup;
+  int rc = schema_is_backup(s->writer.db, &is_backup);
+  if (rc != SQLITE_OK)
+    return rc;
+  if (is_backup)
+    return record_restoration(s);
+  return p->reserved_to < p->next_seq ? SQLITE_OK
+                                      : skip_to(s, p->reserved_to, "crash");
 }
 
 static int load_uuid(sqlite_store *s) {
@@ -360,6 +374,7 @@ static void destroy(sqlite_store *s) {
     pthread_mutex_destroy(&s->readers[i].lock);
   pthread_mutex_destroy(&s->queue_lock);
   pthread_cond_destroy(&s->queue_ready);
+  pthread_cond_destroy(&s->copied);
   pthread_mutex_destroy(&s->read_lock);
   pthread_cond_destroy(&s->read_ready);
   pthread_mutex_destroy(&s->shown_lock);
@@ -398,7 +413,7 @@ static const store_ops sqlite_ops = {
     .ranges = sqlite_ranges,
     .counts = sqlite_counts,
     .tokens = sqlite_tokens,
-    .setting = sqlite_setting,
+    .back_up = sqlite_back_up,
 };
 
 static void init_locks(sqlite_store *s) {
@@ -407,6 +422,7 @@ static void init_locks(sqlite_store *s) {
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_mutex_init(&s->queue_lock, NULL);
   pthread_cond_init(&s->queue_ready, &monotonic);
+  pthread_cond_init(&s->copied, NULL);
   pthread_condattr_destroy(&monotonic);
   pthread_mutex_init(&s->read_lock, NULL);
   pthread_cond_init(&s->read_ready, NULL);
@@ -435,7 +451,7 @@ static tt_error open_store(sqlite_store *s, tti_buf *out_error) {
   tt_error error =
       schema_check_header(s->path, schema_migration_count, out_error);
   if (!error)
-    error = take_lock(s, out_error);
+    error = lock_take(s->path, &s->lock_fd, out_error);
   if (!error)
     error = make_file(s->path, out_error);
   if (!error)
@@ -447,7 +463,7 @@ static tt_error open_store(sqlite_store *s, tti_buf *out_error) {
   if (rc == SQLITE_OK) {
     rc = load_uuid(s);
     if (rc == SQLITE_OK)
-      rc = record_crash(s);
+      rc = record_gap(s);
     if (rc != SQLITE_OK)
       snprintf(reason, sizeof reason, "%s", sqlite3_errmsg(s->writer.db));
   }

@@ -28,9 +28,7 @@ static const char version_1[] =
     " digest BLOB NOT NULL UNIQUE, answers BLOB NOT NULL);"
     "CREATE TABLE tokens(id TEXT PRIMARY KEY, name TEXT NOT NULL,"
     " scopes INTEGER NOT NULL, sha256 BLOB NOT NULL UNIQUE,"
-    " created_us INTEGER NOT NULL, revoked_us INTEGER NOT NULL DEFAULT 0);"
-    "CREATE TABLE settings(name TEXT PRIMARY KEY, value BLOB NOT NULL)"
-    " WITHOUT ROWID;";
+    " created_us INTEGER NOT NULL, revoked_us INTEGER NOT NULL DEFAULT 0);";
 
 static const char version_2[] =
     "ALTER TABLE log_blocks ADD COLUMN columns BLOB;";
@@ -71,6 +69,11 @@ static tt_error refuse_foreign(const char *path, tti_buf *out_error) {
   return TT_ECORRUPT;
 }
 
+static bool is_ours(uint64_t application) {
+  return application == SCHEMA_APPLICATION_ID ||
+         application == SCHEMA_BACKUP_ID;
+}
+
 /* One page without a table: what a first start that was cut short leaves. */
 static bool is_empty(const unsigned char *header, uint64_t file_bytes) {
   return file_bytes <= page_size_of(header) &&
@@ -94,8 +97,15 @@ static tt_error check_bytes(const char *path, const unsigned char *header,
   if (application == 0 && version == 0 &&
       (has_wal(path) || is_empty(header, file_bytes)))
     return TT_OK;
-  if (application != SCHEMA_APPLICATION_ID)
+  if (!is_ours(application))
     return refuse_foreign(path, out_error);
+  if (application == SCHEMA_BACKUP_ID && has_wal(path)) {
+    tti_buf_printf(out_error,
+                   "%s is a backup and %s-wal belongs to another database: "
+                   "move %s-wal and %s-shm away",
+                   path, path, path, path);
+    return TT_ECORRUPT;
+  }
   if (version > newest) {
     tti_buf_printf(out_error,
                    "%s has schema version %u and this program knows up to "
@@ -166,10 +176,14 @@ static tt_error fail(sqlite3 *db, const char *path, int rc, const char *what,
 }
 
 static int take_step(sqlite3 *db, const char *sql, size_t version) {
-  char mark[96];
-  snprintf(mark, sizeof mark,
-           "PRAGMA application_id=%d; PRAGMA user_version=%zu;",
-           SCHEMA_APPLICATION_ID, version);
+  char mark[96] = "";
+  int len = 0;
+  /* Later ones leave a backup's mark alone. */
+  if (version == 1)
+    len = snprintf(mark, sizeof mark, "PRAGMA application_id=%d;",
+                   SCHEMA_APPLICATION_ID);
+  snprintf(mark + len, sizeof mark - (size_t)len, "PRAGMA user_version=%zu;",
+           version);
   int rc = database_exec(db, "BEGIN IMMEDIATE");
   if (rc == SQLITE_OK)
     rc = database_exec(db, sql);
@@ -220,7 +234,7 @@ tt_error schema_migrate(sqlite3 *db, const char *path,
   if (rc != SQLITE_OK)
     return fail(db, path, rc, "reading the schema", out_error);
   /* Marks and tables come in one transaction. */
-  if (application != SCHEMA_APPLICATION_ID && (application || tables))
+  if (!is_ours(application) && (application || tables))
     return refuse_foreign(path, out_error);
   if (version == count)
     return TT_OK;
@@ -239,4 +253,17 @@ tt_error schema_migrate(sqlite3 *db, const char *path,
   tt_error error = fail(db, path, rc, "a migration", out_error);
   database_exec(db, "ROLLBACK");
   return error;
+}
+
+int schema_is_backup(sqlite3 *db, bool *out_is_backup) {
+  uint64_t application = 0;
+  int rc = database_u64(db, "PRAGMA application_id", &application);
+  *out_is_backup = application == SCHEMA_BACKUP_ID;
+  return rc;
+}
+
+int schema_unmark_backup(sqlite3 *db) {
+  char sql[64];
+  snprintf(sql, sizeof sql, "PRAGMA application_id=%d", SCHEMA_APPLICATION_ID);
+  return database_exec(db, sql);
 }

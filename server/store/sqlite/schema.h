@@ -6,6 +6,8 @@
 
 /* "TTLE", in the header of every database of ours. */
 #define SCHEMA_APPLICATION_ID 0x54544c45
+/* "TTLB": one that is a backup and was not opened by a server yet. */
+#define SCHEMA_BACKUP_ID 0x54544c42
 
 /* One step forward; there are none back. The version a database has is its
  * user_version: the number of steps that were taken. */
@@ -29,5 +31,10 @@ tt_error schema_check_header(const char *path, size_t newest,
 tt_error schema_migrate(sqlite3 *db, const char *path,
                         const migration *migrations, size_t count,
                         tti_buf *out_error);
+
+/* Whether it is a backup; and, inside a transaction: it is none any more.
+ * SQLite result codes. */
+int schema_is_backup(sqlite3 *db, bool *out_is_backup);
+int schema_unmark_backup(sqlite3 *db);
 
 #endif

@@ -4,6 +4,7 @@
 #include "server/store/columns.h"
 #include "server/store/counter.h"
 #include "server/store/range.h"
+#include "server/store/sqlite/backup.h"
 #include "server/store/sqlite/database.h"
 #include "server/store/store.h"
 #include <pthread.h>
@@ -61,8 +62,6 @@
                " created_us) VALUES(?1, ?2, ?3, ?4, ?5)")                      \
   X(REVOKE_TOKEN, "UPDATE tokens SET revoked_us = ?2"                          \
                   " WHERE id = ?1 AND revoked_us = 0")                         \
-  X(PUT_SETTING, "INSERT INTO settings(name, value) VALUES(?1, ?2)"            \
-                 " ON CONFLICT(name) DO UPDATE SET value = ?2")                \
   X(PUT_TABLE, "INSERT INTO log_tables(id, from_seq, to_seq, state,"           \
                " summarised_to) VALUES(?1, ?2, ?3, 0, ?2 - 1)")                \
   X(SET_TABLE, "UPDATE log_tables SET to_seq = ?2, state = ?3,"                \
@@ -151,6 +150,7 @@ typedef struct writer {
   uint64_t page_bytes;
   uint64_t used_pages; /* of the file, free ones included */
   uint64_t free_pages;
+  copy *copy; /* holds our connection; NULL: none */
 } writer;
 
 typedef struct reader {
@@ -161,7 +161,7 @@ typedef struct reader {
   sqlite3 *db; /* NULL: open at the next read */
 } reader;
 
-typedef struct sqlite_store {
+struct sqlite_store {
   store base;
   store_options options;
   char *path;
@@ -177,6 +177,9 @@ typedef struct sqlite_store {
   bool writer_lingers;
   bool closing;
   int64_t close_by_us; /* monotonic */
+  copy *copy;          /* waits for a bite; NULL: none does */
+  pthread_cond_t copied;
+  bool backing_up;
 
   pthread_mutex_t read_lock;
   pthread_cond_t read_ready;
@@ -198,7 +201,7 @@ typedef struct sqlite_store {
   reader readers[SQLITE_READERS];
   size_t readers_started;
   bool writer_started;
-} sqlite_store;
+};
 
 /* ---- open.c ---- */
 
@@ -259,11 +262,6 @@ int keys_find(sqlite_store *s, store_job *job);
 int keys_put(sqlite_store *s, const store_job *job);
 /* Deletes keys over 24 h, at most `limit`; *out_more when there may be more. */
 int keys_expire(sqlite_store *s, int limit, bool *out_more);
-
-/* ---- settings.c ---- */
-
-int setting_put(sqlite_store *s, const store_job *job);
-tt_error sqlite_setting(store *base, const char *name, tti_buf *out_value);
 
 /* ---- tokens.c ---- */
 

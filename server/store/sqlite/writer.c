@@ -55,8 +55,8 @@ static store_job *pop(job_list *list) {
 }
 
 static size_t job_bytes(const store_job *job) {
-  return JOB_BYTES + (job->kind == STORE_JOB_APPEND ? job->batch->bytes.len
-                                                    : job->value.len);
+  return JOB_BYTES +
+         (job->kind == STORE_JOB_APPEND ? job->batch->bytes.len : 0);
 }
 
 static size_t job_rows(const store_job *job) {
@@ -528,7 +528,7 @@ static void wait_until(sqlite_store *s, int64_t until_us, bool *asleep) {
 
 /* One turn: waits for something to do and says what. False: the end. */
 static bool next_turn(sqlite_store *s, job_list *out_group,
-                      job_list *out_refused) {
+                      job_list *out_refused, copy **out_copy) {
   writer *w = &s->writer;
   bool healthy = w->health == HEALTHY;
   int64_t due_us = healthy ? w->next_upkeep_us : w->next_try_us;
@@ -536,9 +536,11 @@ static bool next_turn(sqlite_store *s, job_list *out_group,
   pthread_mutex_lock(&s->queue_lock);
   bool idle =
       healthy ? !s->queue.first && !w->background_due : s->queue_unowed == 0;
+  idle = idle && !s->copy;
   if (idle && !s->closing)
     wait_until(s, due_us, &s->writer_sleeps);
-  if (healthy && s->queue.first && s->queue_unowed == 0 && !s->closing)
+  if (healthy && s->queue.first && s->queue_unowed == 0 && !s->copy &&
+      !s->closing)
     wait_until(s, server_monotonic_us() + LINGER_US, &s->writer_lingers);
   bool late = s->closing && server_monotonic_us() >= s->close_by_us;
   if (s->closing && (late || (!s->queue.first && !w->held.first))) {
@@ -552,6 +554,7 @@ static bool next_turn(sqlite_store *s, job_list *out_group,
       wait_until(s, due_us < s->close_by_us ? due_us : s->close_by_us,
                  &s->writer_sleeps);
   }
+  *out_copy = s->copy;
   pthread_mutex_unlock(&s->queue_lock);
   return go_on;
 }
@@ -587,11 +590,14 @@ void *sqlite_writer_main(void *argument) {
   sqlite_store *s = argument;
   writer *w = &s->writer;
   job_list group = {0}, refused = {0};
-  while (next_turn(s, &group, &refused)) {
+  copy *copying = NULL;
+  while (next_turn(s, &group, &refused, &copying)) {
     if (refused.first)
       answer_retry(s, refused);
     if (group.first || (w->health == HEALTHY && w->background_due))
       run_group(s, group);
+    if (copying)
+      copy_bite(s, copying);
     if (w->health != HEALTHY && server_monotonic_us() >= w->next_try_us) {
       if (w->health == BROKEN)
         reopen(s);
