@@ -213,3 +213,20 @@ tt_error tti_bell_wait(tt_stream *stream, uint64_t position,
   tti_cancel_leave(cancel, &wait);
   return error;
 }
+
+bool tti_cancel_pause(tt_cancel *cancel, int64_t until_us) {
+  bell own = {0};
+  cancel_wait wait = {.bell = &own};
+  struct timespec until = timespec_of(until_us);
+  if (tti_bell_init(&own))
+    return tti_cancel_triggered(cancel);
+  tti_cancel_enter(cancel, &wait);
+  pthread_mutex_lock(&own.park);
+  int waited = 0;
+  while (!tti_cancel_triggered(cancel) && waited != ETIMEDOUT)
+    waited = pthread_cond_timedwait(&own.parked, &own.park, &until);
+  pthread_mutex_unlock(&own.park);
+  tti_cancel_leave(cancel, &wait);
+  tti_bell_fini(&own);
+  return tti_cancel_triggered(cancel);
+}

@@ -280,8 +280,27 @@ bool tt_reader_try_read(tt_reader *reader, tt_read_result *out_result) {
   return got;
 }
 
-static tt_error read_or_wait(tt_reader *reader, int timeout_ms,
-                             tt_cancel *cancel, tt_read_result *out_result) {
+/* What a blocking read waits for: whether it is there, and in the outs. */
+typedef bool looker(tt_reader *reader, void *out_entry, tt_read_result *out);
+
+static bool look_for_result(tt_reader *reader, void *out_entry,
+                            tt_read_result *out_result) {
+  (void)out_entry;
+  return next_result(reader, out_result);
+}
+
+static bool look_for_entry(tt_reader *reader, void *out_entry,
+                           tt_read_result *out_drop) {
+  tti_stream_entry *entry = out_entry;
+  tti_read read = tti_reader_next(reader, entry, out_drop);
+  if (read == TTI_READ_DROPPED)
+    entry->record.ptr = NULL;
+  return read != TTI_READ_NONE;
+}
+
+static tt_error look_or_wait(tt_reader *reader, int timeout_ms,
+                             tt_cancel *cancel, looker *look, void *out_entry,
+                             tt_read_result *out_result) {
   tt_stream *stream = reader->stream;
   int64_t deadline_us = -1;
   for (;;) {
@@ -289,7 +308,7 @@ static tt_error read_or_wait(tt_reader *reader, int timeout_ms,
       return TT_ECANCELLED;
     /* Before the look: whatever was published before the close is found. */
     bool closed = atomic_load_explicit(&stream->closed, memory_order_acquire);
-    if (next_result(reader, out_result))
+    if (look(reader, out_entry, out_result))
       return TT_OK;
     if (closed)
       return TT_ECLOSED;
@@ -305,13 +324,21 @@ static tt_error read_or_wait(tt_reader *reader, int timeout_ms,
   }
 }
 
+tt_error tti_reader_wait_next(tt_reader *reader, int timeout_ms,
+                              tt_cancel *cancel, tti_stream_entry *out_entry,
+                              tt_read_result *out_drop) {
+  return look_or_wait(reader, timeout_ms, cancel, look_for_entry, out_entry,
+                      out_drop);
+}
+
 tt_error tt_reader_read(tt_reader *reader, int timeout_ms, tt_cancel *cancel,
                         tt_read_result *out_result) {
   if (!reader || !out_result)
     return TT_EINVAL;
   if (!enter(reader))
     return TT_EBUSY;
-  tt_error error = read_or_wait(reader, timeout_ms, cancel, out_result);
+  tt_error error = look_or_wait(reader, timeout_ms, cancel, look_for_result,
+                                NULL, out_result);
   leave(reader);
   return error;
 }

@@ -46,6 +46,16 @@ typedef enum tti_read {
 tti_read tti_reader_next(tt_reader *reader, tti_stream_entry *out_entry,
                          tt_read_result *out_drop);
 
+/* Like tt_reader_read without decoding. TT_OK: an entry, or, with its record's
+ * ptr NULL, a drop. */
+tt_error tti_reader_wait_next(tt_reader *reader, int timeout_ms,
+                              tt_cancel *cancel, tti_stream_entry *out_entry,
+                              tt_read_result *out_drop);
+
+/* Waits until `until_us` of the monotonic clock, or less: true when `cancel`,
+ * which may be NULL, is triggered. */
+bool tti_cancel_pause(tt_cancel *cancel, int64_t until_us);
+
 /* Puts the reader after `seq`. */
 void tti_reader_seek(tt_reader *reader, uint64_t after_seq);
 

@@ -1,0 +1,179 @@
+#ifndef TELLTALE_STORAGE_H
+#define TELLTALE_STORAGE_H
+
+#include <telltale/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Somewhere that envelopes are kept for good: a file, an HTTP service, whatever
+ * implements the interface below. A storage writer forwards a stream to it: in
+ * order, at least once, so that whoever reads it removes what came twice by
+ * seq. The stream's publishers never wait for it. */
+typedef struct tt_storage tt_storage;
+typedef struct tt_storage_writer tt_storage_writer;
+
+#define TELLTALE_PROBLEM_MAX 256
+
+/* What an implementation says of a call. All zero when the call begins. */
+typedef struct tt_append_report {
+  size_t stored;      /* with an error: how many from the front are there */
+  size_t rejected;    /* with TT_OK: how many the other side took and threw
+                         away; they are counted as rejected */
+  int retry_after_ms; /* not before, with an error that may pass; 0: none */
+  char problem[TELLTALE_PROBLEM_MAX]; /* for a person; one line */
+} tt_append_report;
+
+/* The interface that an implementation fills in; `version` is 1. One thread
+ * calls it at a time, but for `interrupt`. Every function but append may be
+ * NULL. An error that may pass (tt_error_retryable) is one of the whole: the
+ * call is repeated. Any other is one of what was handed in. A timeout_ms below
+ * 0 leaves it to the implementation, which must end a call some time. */
+typedef struct tt_storage_ops {
+  unsigned version;
+  size_t max_records; /* in one append; 0: 256 */
+  int linger_ms;      /* how long a batch that is not full may wait; 0: not */
+
+  /* Opens what it writes to. *out_seq is 0; the last seq that is there already,
+   * when the other side can tell, keeps it from being sent again. */
+  tt_error (*open)(void *self, int timeout_ms, uint64_t *out_seq,
+                   tt_append_report *report);
+  /* Stores `count` envelopes (at least 1), in order; all is borrowed for the
+   * call. TT_OK: all are settled. TT_ETOOBIG, or another error that does not
+   * pass: the writer tries fewer, and rejects one that fails alone. */
+  tt_error (*append)(void *self, const tt_envelope *envelopes, size_t count,
+                     int timeout_ms, tt_append_report *report);
+  /* Makes what was appended durable: when the stream is quiet, once a second
+   * under load, and before close. After an error all that was appended since
+   * the last flush is appended again. NULL: append does it. */
+  tt_error (*flush)(void *self, int timeout_ms, tt_append_report *report);
+  /* Ends the session with the other side. */
+  tt_error (*close)(void *self, int timeout_ms, tt_append_report *report);
+  /* From any thread: the call under way and all later ones end soon, with
+   * TT_ECANCELLED; but close still releases what is open. */
+  void (*interrupt)(void *self);
+  void (*free)(void *self);
+} tt_storage_ops;
+
+/* Wraps an implementation, taking `self` on success; `name` is copied and used
+ * in messages ("jsonl /var/log/x"). TT_EINVAL (no append, another version),
+ * TT_ENOMEM. */
+TELLTALE_API tt_error tt_storage_from_ops(const tt_storage_ops *ops, void *self,
+                                          const char *name,
+                                          tt_storage **out_storage);
+/* Only for a storage that no writer was made of. NULL is fine. */
+TELLTALE_API void tt_storage_free(tt_storage *storage);
+
+/* Where a writer keeps how far it came, for its next life. `version` is 1. Both
+ * are called by the writer's thread. Without it a writer begins anew. */
+typedef struct tt_position_ops {
+  unsigned version;
+  /* TT_ENOTFOUND: there is none yet. */
+  tt_error (*load)(void *self, uint64_t *out_seq);
+  /* Everything up to `seq` is settled. May keep it later than at once: a
+   * position that is lost is sent twice. */
+  tt_error (*save)(void *self, uint64_t seq);
+} tt_position_ops;
+
+/* Where a writer without a position begins. */
+typedef enum tt_storage_from {
+  TT_STORAGE_FROM_OLDEST = 0, /* all that the stream still holds */
+  TT_STORAGE_FROM_TAIL        /* what is published after new */
+} tt_storage_from;
+
+/* All zero is a good default. Texts are copied. */
+typedef struct tt_storage_writer_options {
+  tt_storage_from from;
+  const tt_position_ops *position; /* must outlive the writer; may be NULL */
+  void *position_self;
+  /* Envelopes that could not be stored are appended to this file, as lines of
+   * JSON that say why. NULL: they are counted and gone. */
+  const char *dead_letters;
+  size_t dead_letters_max_bytes; /* 0: 64 MiB; more is counted and gone */
+  int open_timeout_ms;           /* 0: 10,000 */
+  int retry_first_ms;            /* delays grow from here; 0: 100 */
+  int retry_last_ms;             /* to here; 0: 30,000 */
+  tt_log_hook log;               /* may be all zero */
+} tt_storage_writer_options;
+
+/* A writer from `stream`, which must outlive it, to `storage`, which it owns
+ * from here on, also when this fails. A stream that goes on while the storage
+ * cannot take what came is no loss as long as the ring reaches back: what fails
+ * is tried again until the ring overtakes it. What was overtaken is counted;
+ * what the writer had in hand goes to the dead letters. TT_EINVAL, TT_ENOMEM.
+ */
+TELLTALE_API tt_error tt_storage_writer_new(
+    tt_stream *stream, tt_storage *storage,
+    const tt_storage_writer_options *options, tt_storage_writer **out_writer);
+
+/* Stops as with a time of 0 what is under way, waits for its end, and frees.
+ * NULL is fine. */
+TELLTALE_API void tt_storage_writer_free(tt_storage_writer *writer);
+
+/* ---- On a thread of the caller's: run, then drain, then close ---- */
+
+/* Opens the storage and forwards until `cancel` (may be NULL) is triggered
+ * (TT_ECANCELLED) or the stream is closed and all of it forwarded (TT_ECLOSED).
+ * Any other error is that of opening. TT_ESTATE: it ran before, or was
+ * started. */
+TELLTALE_API tt_error tt_storage_writer_run(tt_storage_writer *writer,
+                                            tt_cancel *cancel);
+/* Forwards what is in the stream by now. TT_ETIMEOUT: not all of it. TT_ESTATE:
+ * run has not returned, or it is closed. */
+TELLTALE_API tt_error tt_storage_writer_drain(tt_storage_writer *writer,
+                                              int timeout_ms);
+/* Flushes and closes the storage. TT_ESTATE as of drain. */
+TELLTALE_API tt_error tt_storage_writer_close(tt_storage_writer *writer,
+                                              int timeout_ms);
+
+/* ---- On a thread of its own: start, then stop ---- */
+
+/* Opens the storage, answering its error, and goes on to forward on a thread.
+ * After an error it can be called again. TT_ESTATE: it was started, or ran. */
+TELLTALE_API tt_error tt_storage_writer_start(tt_storage_writer *writer);
+/* Ends the forwarding, and nothing else. Thread-safe. */
+TELLTALE_API void tt_storage_writer_cancel(tt_storage_writer *writer);
+/* Cancels, drains, flushes and closes within the time. TT_ETIMEOUT: what was
+ * left in the stream is not stored; the storage is closed nevertheless, or was
+ * told to end what it does. TT_ESTATE: not started. */
+TELLTALE_API tt_error tt_storage_writer_stop(tt_storage_writer *writer,
+                                             int timeout_ms);
+
+/* ---- What became of it ---- */
+
+/* Numbers since the writer was made. What was settled is appended + rejected +
+ * given_up; `behind` never came to this writer. */
+typedef struct tt_storage_writer_stats {
+  uint64_t position; /* everything up to this seq is settled or lost */
+  uint64_t lag;      /* sequence numbers from there to the stream's last */
+  uint64_t appended;
+  uint64_t rejected;     /* the storage will not have them */
+  uint64_t given_up;     /* failing until the ring had overtaken them */
+  uint64_t behind;       /* overwritten before this writer came to them */
+  uint64_t dead_letters; /* of rejected and given_up: kept in the file */
+  uint64_t failures;     /* calls that failed */
+  bool failing;          /* the last call did */
+  int64_t problem_us;    /* unix microseconds of the last failure; 0: none */
+  char problem[TELLTALE_PROBLEM_MAX];
+} tt_storage_writer_stats;
+
+/* Thread-safe, never waits for the storage. */
+TELLTALE_API void
+tt_storage_writer_stats_get(const tt_storage_writer *writer,
+                            tt_storage_writer_stats *out_stats);
+
+/* Sends the dead letters in the file again, between batches of the writer, and
+ * removes those that the storage took; the caller waits. What is rejected again
+ * stays, with the new reason. *out_sent and *out_left (may be NULL) count
+ * envelopes. TT_ESTATE: there is no file of dead letters, or the writer does
+ * not run; TT_ETIMEOUT, or an error of the storage: what is left stays. */
+TELLTALE_API tt_error tt_storage_writer_requeue(tt_storage_writer *writer,
+                                                int timeout_ms,
+                                                uint64_t *out_sent,
+                                                uint64_t *out_left);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

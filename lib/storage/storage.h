@@ -1,0 +1,13 @@
+#ifndef TTI_STORAGE_STORAGE_H
+#define TTI_STORAGE_STORAGE_H
+
+#include "lib/storage/source.h"
+#include <telltale/storage.h>
+
+/* tt_storage_writer_new for any source, which it owns from here on, also when
+ * this fails. */
+tt_error tti_storage_writer_new(tti_source source, tt_storage *storage,
+                                const tt_storage_writer_options *options,
+                                tt_storage_writer **out_writer);
+
+#endif
