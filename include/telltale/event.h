@@ -57,6 +57,8 @@ typedef struct tt_event {
   const char *data; /* any JSON value, kept byte for byte; NULL: none */
   size_t data_len;  /* bytes; 0 with data set: data is NUL-terminated */
   bool truncated;   /* data was cut because the envelope was too large */
+  bool is_log; /* a log line: type is its logger, category "log", data an object
+                  of message, fields and caller (<telltale/logger.h>) */
 } tt_event;
 
 /* An event plus what the pipeline gave it. */

@@ -146,9 +146,13 @@ static void emit(tt_emitter *e, tt_event *event, const tt_field *fields) {
   agent_unref(a);
 }
 
+bool tti_emitter_keeps(const tt_emitter *emitter) {
+  return emitter && emitter->ops.emit;
+}
+
 void tt_emit_fields(tt_emitter *emitter, tt_level level, const char *agent_id,
                     const char *type, const tt_field *fields) {
-  if (!emitter || !emitter->ops.emit)
+  if (!tti_emitter_keeps(emitter))
     return;
   tt_event event = {.type = type, .level = level, .agent_id = agent_id};
   emit(emitter, &event, fields);
@@ -156,7 +160,7 @@ void tt_emit_fields(tt_emitter *emitter, tt_level level, const char *agent_id,
 
 void tti_emitter_emit(tt_emitter *emitter, const tt_event *event,
                       const tt_field *fields) {
-  if (!emitter || !emitter->ops.emit)
+  if (!tti_emitter_keeps(emitter))
     return;
   tt_event copy = *event;
   emit(emitter, &copy, fields);

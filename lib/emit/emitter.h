@@ -6,6 +6,10 @@
 /* What an emitter that passes events on needs of those that it passes them to.
  */
 
+/* False when what is emitted to it goes nowhere, so that a caller may spare
+ * itself the work. */
+bool tti_emitter_keeps(const tt_emitter *emitter);
+
 /* tt_emit_full with, unless `fields` is NULL, the object of these fields as
  * data. Nothing on NULL. */
 void tti_emitter_emit(tt_emitter *emitter, const tt_event *event,

@@ -2,7 +2,7 @@
 
 #define HEAD_BYTES 16
 
-enum { FLAG_DURATION = 1, FLAG_METADATA = 2, FLAG_FIELDS = 4 };
+enum { FLAG_DURATION = 1, FLAG_METADATA = 2, FLAG_FIELDS = 4, FLAG_LOG = 8 };
 
 /* Everything below is inlined into the two functions that have a packer of
  * their own, so that it lives in registers: packing is most of what a call of
@@ -89,7 +89,8 @@ INLINE void put_event(packer *p, const tt_event *event,
   head[4] = (unsigned char)event->level;
   head[5] = (unsigned char)((event->has_duration ? FLAG_DURATION : 0) |
                             (has_metadata ? FLAG_METADATA : 0) |
-                            (fields ? FLAG_FIELDS : 0));
+                            (fields ? FLAG_FIELDS : 0) |
+                            (event->is_log ? FLAG_LOG : 0));
   head[6] = (unsigned char)present;
   memcpy(head + 8, &event->ts_us, sizeof(event->ts_us));
   put(p, head, sizeof(head));
@@ -156,6 +157,7 @@ bool tti_unpack(tti_slice *rest, tti_packed *out_packed) {
       .level = (tt_level)head[4],
       .has_duration = head[5] & FLAG_DURATION,
       .has_fields = head[5] & FLAG_FIELDS,
+      .is_log = head[5] & FLAG_LOG,
   };
   memcpy(&out_packed->ts_us, head + 8, sizeof(out_packed->ts_us));
   if (out_packed->has_duration)

@@ -40,6 +40,7 @@ typedef struct tti_packed {
   tt_level level;
   bool has_duration;
   bool has_fields;
+  bool is_log;
   int64_t ts_us;
   int64_t duration_ms;
   tti_slice texts[TTI_PACK_TEXTS];

@@ -78,18 +78,20 @@ static void write_metadata(tti_buf *out, const tti_packed *p) {
     tti_buf_append_char(out, '}');
 }
 
-static void write_fields(tti_buf *out, const tti_packed *p) {
+/* Members, each after what stands before it. */
+static void write_members(tti_buf *out, const tti_packed *p, bool first) {
   const char *at = p->fields;
   tti_packed_value value;
-  bool first = true;
-  while (tti_packed_field(&at, &value)) {
-    if (first)
-      tti_buf_append_text(out, ",\"data\":");
+  for (; tti_packed_field(&at, &value); first = false)
     write_member(out, first, &value);
-    first = false;
-  }
-  if (!first)
-    tti_buf_append_char(out, '}');
+}
+
+static void write_fields(tti_buf *out, const tti_packed *p) {
+  if (*p->fields == TT_FIELD_END)
+    return;
+  tti_buf_append_text(out, ",\"data\":");
+  write_members(out, p, true);
+  tti_buf_append_char(out, '}');
 }
 
 static bool write_data(tti_buf *out, tti_slice text) {
@@ -106,17 +108,51 @@ static bool write_data(tti_buf *out, tti_slice text) {
   return true;
 }
 
-bool tti_render_event(tti_buf *out, const tti_packed *packed) {
-  const tti_slice *texts = packed->texts;
-  tti_slice level = texts[TTI_PACK_LEVEL_NAME];
+/* What POST /log has a place for. */
+static bool write_log_data(tti_buf *out, tti_slice text) {
+  static const tti_slice names[] = {
+      {"message", 7}, {"fields", 6}, {"caller", 6}};
+  enum { COUNT = sizeof(names) / sizeof(names[0]) };
+  tti_json_names table;
+  tti_json_value values[COUNT];
+  if (text.len == 0)
+    return true;
+  tti_json_names_init(&table, names, COUNT);
+  if (tti_json_check_fields(text, &table, values, NULL))
+    return false;
+  for (int i = 0; i < COUNT; i++) {
+    if (values[i].type == TTI_JSON_NONE)
+      continue;
+    tti_buf_append_char(out, ',');
+    tti_json_write_key(out, names[i]);
+    tti_json_write_one_line(out, values[i].text);
+  }
+  return true;
+}
+
+static void write_level(tti_buf *out, const tti_packed *packed) {
+  tti_slice level = packed->texts[TTI_PACK_LEVEL_NAME];
   if (level.len == 0)
     level = tti_slice_of(tt_level_name(packed->level));
+  write_text(out, ",\"level\":", level);
+}
+
+static void write_ts(tti_buf *out, const tti_packed *packed) {
+  char ts[TTI_RFC3339_MAX];
+  tti_rfc3339_format(packed->ts_us, ts);
+  tti_buf_append_text(out, ",\"ts\":\"");
+  tti_buf_append_text(out, ts);
+  tti_buf_append_text(out, "\"}");
+}
+
+bool tti_render_event(tti_buf *out, const tti_packed *packed) {
+  const tti_slice *texts = packed->texts;
   tti_buf_append_text(out, "{\"source\":");
   tti_json_write_string(out, texts[TTI_PACK_SOURCE]);
   write_text(out, ",\"source_event\":", texts[TTI_PACK_SOURCE_EVENT]);
   write_text(out, ",\"action\":", texts[TTI_PACK_TYPE]);
   write_text(out, ",\"channel\":", texts[TTI_PACK_CATEGORY]);
-  write_text(out, ",\"level\":", level);
+  write_level(out, packed);
   write_text(out, ",\"agent_id\":", texts[TTI_PACK_AGENT_ID]);
   write_text(out, ",\"session_id\":", texts[TTI_PACK_SESSION_ID]);
   if (packed->has_duration) {
@@ -129,10 +165,22 @@ bool tti_render_event(tti_buf *out, const tti_packed *packed) {
     write_fields(out, packed);
   else
     whole = write_data(out, texts[TTI_PACK_DATA]);
-  char ts[TTI_RFC3339_MAX];
-  tti_rfc3339_format(packed->ts_us, ts);
-  tti_buf_append_text(out, ",\"ts\":\"");
-  tti_buf_append_text(out, ts);
-  tti_buf_append_text(out, "\"}");
+  write_ts(out, packed);
+  return whole;
+}
+
+bool tti_render_log(tti_buf *out, const tti_packed *packed) {
+  const tti_slice *texts = packed->texts;
+  bool whole = true;
+  tti_buf_append_text(out, "{\"source\":");
+  tti_json_write_string(out, texts[TTI_PACK_SOURCE]);
+  write_text(out, ",\"logger\":", texts[TTI_PACK_TYPE]);
+  write_level(out, packed);
+  write_text(out, ",\"agent_id\":", texts[TTI_PACK_AGENT_ID]);
+  if (packed->has_fields)
+    write_members(out, packed, false);
+  else
+    whole = write_log_data(out, texts[TTI_PACK_DATA]);
+  write_ts(out, packed);
   return whole;
 }

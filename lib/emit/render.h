@@ -14,4 +14,9 @@ void tti_render_fields(tti_buf *out, const tt_field *fields);
  * then the answer is false. */
 bool tti_render_event(tti_buf *out, const tti_packed *packed);
 
+/* A packed log line as `POST /log` takes it, with its data's message, fields
+ * and caller; data that is no JSON object is left out, and the answer is false.
+ */
+bool tti_render_log(tti_buf *out, const tti_packed *packed);
+
 #endif

@@ -201,7 +201,7 @@ tt_error tti_record_from_event(const tt_event *event, tti_kind kind,
   if (!event || (event->metadata_count && !event->metadata))
     return TT_EINVAL;
   tti_record r;
-  r.kind = kind;
+  r.kind = event->is_log && kind == TTI_KIND_RELAY ? TTI_KIND_LOG : kind;
   r.truncated = event->truncated;
   r.has_duration = event->has_duration;
   r.level = event->level >= TT_LEVEL_DEBUG && event->level <= TT_LEVEL_FATAL
@@ -248,4 +248,5 @@ void tti_record_to_event(const tti_record *r, tt_event *out_event) {
   e->data = r->data.len ? r->data.ptr : NULL;
   e->data_len = r->data.len;
   e->truncated = r->truncated;
+  e->is_log = r->kind == TTI_KIND_LOG;
 }

@@ -55,7 +55,8 @@ void tti_record_encode(const tti_record *record, char *out_bytes);
 /* TT_ECORRUPT when the bytes are not a whole record; never reads past them. */
 tt_error tti_record_decode(tti_slice bytes, tti_record *out_record);
 
-/* A record of a caller's event; borrows from it. `metadata` receives the packed
+/* A record of a caller's event; borrows from it. A log line is of its own kind
+ * wherever a relay event would be taken. `metadata` receives the packed
  * pairs and must outlive the record. A ts_us of 0 stays 0: whoever has the
  * clock stamps it. Texts are taken as they are, UTF-8 or not: the views write
  * what is not as U+FFFD. TT_EINVAL (NULL event, NULL metadata with a count),

@@ -260,7 +260,6 @@ int64_t tti_http_retry_after_s(const tti_http_answer *answer, int64_t max_s) {
   return seconds < (unsigned long long)max_s ? (int64_t)seconds : max_s;
 }
 
-/* Puts `more` at the end of the path. */
 static CURLUcode extend_path(CURLU *parts, const char *more) {
   char *path = NULL;
   CURLUcode code = curl_url_get(parts, CURLUPART_PATH, &path, 0);
@@ -269,10 +268,13 @@ static CURLUcode extend_path(CURLU *parts, const char *more) {
   size_t len = strlen(path);
   while (len && path[len - 1] == '/')
     len--;
-  size_t size = len + strlen(more) + 1;
+  while (*more != '/' && len && path[len - 1] != '/')
+    len--;
+  size_t size = len + strlen(more) + 2;
   char *longer = malloc(size);
   if (longer) {
-    snprintf(longer, size, "%.*s%s", (int)len, path, more);
+    snprintf(longer, size, "%.*s%s%s", (int)len, path,
+             len || *more == '/' ? "" : "/", more);
     code = curl_url_set(parts, CURLUPART_PATH, longer, 0);
   } else {
     code = CURLUE_OUT_OF_MEMORY;

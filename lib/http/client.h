@@ -60,7 +60,8 @@ bool tti_http_list_has(tti_slice list, const char *item);
 int64_t tti_http_retry_after_s(const tti_http_answer *answer, int64_t max_s);
 
 /* Checks an absolute http or https URL and gives it back without a fragment,
- * with `more` (such as "/batch") added to its path; a slash at the path's end
+ * with `more` added to its path ("/batch") or, when it does not begin with a
+ * slash, put for the path's last segment ("log"); a slash at the path's end
  * counts as none. The query stays. TT_EINVAL; TT_ENOMEM. Freed with free(). */
 tt_error tti_http_url(const char *url, const char *more, char **out_url);
 

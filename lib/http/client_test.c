@@ -67,18 +67,22 @@ static void adds_to_the_path_and_keeps_the_query(void **state) {
   static const struct {
     const char *url;
     const char *batch;
+    const char *log;
     const char *shown;
   } rows[] = {
       {"http://h:6060/events", "http://h:6060/events/batch",
-       "http://h:6060/events"},
+       "http://h:6060/log", "http://h:6060/events"},
       {"https://u:p@h/a/events/?k=v#f", "https://u:p@h/a/events/batch?k=v",
-       "https://h/a/events/"},
-      {"http://h", "http://h/batch", "http://h/"},
+       "https://u:p@h/a/log?k=v", "https://h/a/events/"},
+      {"http://h", "http://h/batch", "http://h/log", "http://h/"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
     char *url = NULL;
     assert_int_equal(tti_http_url(rows[i].url, "/batch", &url), TT_OK);
     assert_string_equal(url, rows[i].batch);
+    free(url);
+    assert_int_equal(tti_http_url(rows[i].url, "log", &url), TT_OK);
+    assert_string_equal(url, rows[i].log);
     free(url);
     assert_int_equal(tti_http_url_shown(rows[i].url, &url), TT_OK);
     assert_string_equal(url, rows[i].shown);

@@ -1,7 +1,7 @@
 #include "tests/unit.h"
 
 #include "tests/sink.h"
-#include <telltale/emitter.h>
+#include <telltale/logger.h>
 
 /* What every emitter promises, whatever is behind it: what was emitted before a
  * flush has arrived after it, once, in order, as it was given; or it is
@@ -84,9 +84,32 @@ static void http_open(fixture *f) {
   free(url);
 }
 
+/* A log line has a route, and a form, of its own. */
+static void as_event(json_t *line) {
+  static const char *const names[] = {"message", "fields", "caller"};
+  json_t *data = json_object();
+  for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    json_t *value = json_object_get(line, names[i]);
+    if (value)
+      json_object_set(data, names[i], value);
+  }
+  json_t *logger = json_object_get(line, "logger");
+  if (logger)
+    json_object_set(line, "action", logger);
+  json_object_set_new(line, "channel", json_string("log"));
+  json_object_set_new(line, "data", data);
+}
+
 static json_t *http_arrived(fixture *f) {
   sink_request_count(f->sink);
-  return json_deep_copy(f->sink->events);
+  json_t *all = json_deep_copy(f->sink->events);
+  size_t i;
+  json_t *event;
+  json_array_foreach(all, i, event) {
+    if (json_object_get(event, "message"))
+      as_event(event);
+  }
+  return all;
 }
 
 static void http_close(fixture *f) {
@@ -278,6 +301,45 @@ static void a_full_event_keeps_what_it_brings(fixture *f) {
   json_decref(all);
 }
 
+static void log_lines_take_the_same_way(fixture *f) {
+  char longer[3000], place[64];
+  memset(longer, 'x', sizeof(longer) - 1);
+  longer[sizeof(longer) - 1] = '\0';
+  tt_emit(f->emitter, "before");
+  tt_log_warn(f->emitter, "db", "took %d ms: %s", 42, "a \"b\"");
+  snprintf(place, sizeof(place), "emitter.c:%d", __LINE__ - 1);
+  tt_log_with(f->emitter, TT_LEVEL_FATAL, NULL,
+              tt_log_fields(tt_int("rows", 3), tt_json("bad", "{")), "%s",
+              longer);
+  tt_log_write(f->emitter, TT_LEVEL_DEBUG, "db", (tt_field[]){TT_END}, NULL, 0,
+               "nowhere");
+  tt_emit(f->emitter, "after");
+  json_t *all = flushed(f, 5);
+  if (!all)
+    return;
+  json_t *lines[] = {
+      json_pack("{ss, ss}", "message", "took 42 ms: a \"b\"", "caller", place),
+      json_pack("{ss, s{si, sn}}", "message", longer, "fields", "rows", 3,
+                "bad"),
+      json_pack("{ss}", "message", "nowhere")};
+  static const char *const expected[][2] = {
+      {"db", "warn"}, {"", "fatal"}, {"db", "debug"}};
+  for (size_t i = 0; i < 3; i++) {
+    json_t *line = json_array_get(all, i + 1);
+    json_t *data = json_object_get(line, "data");
+    if (i == 1)
+      json_object_del(data, "caller");
+    assert_true(json_equal(data, lines[i]));
+    assert_string_equal(text_of(line, "channel"), "log");
+    assert_string_equal(text_of(line, "action"), expected[i][0]);
+    assert_string_equal(text_of(line, "level"), expected[i][1]);
+    assert_string_equal(text_of(line, "source"), "test");
+    json_decref(lines[i]);
+  }
+  assert_string_equal(text_of(json_array_get(all, 4), "action"), "after");
+  json_decref(all);
+}
+
 #define THREADS 4
 #define RUN     500
 
@@ -326,6 +388,7 @@ static void no_emitter_is_no_trouble(fixture *f) {
   (void)f;
   tt_emit(none, "nothing", tt_int("n", 1));
   tt_emit_full(none, &(tt_event){.type = "nothing"});
+  tt_log_info(none, NULL, "nothing");
   tt_emitter_set_agent_id(none, "agent");
   assert_int_equal(tt_emitter_flush(none, -1), TT_OK);
   tt_emitter_stats_get(none, &stats);
@@ -337,7 +400,7 @@ static void (*const suite[])(fixture *f) = {
     arrives_as_it_was_given,           a_field_that_is_no_json_becomes_null,
     a_full_event_keeps_what_it_brings, levels_and_agents_are_those_of_the_call,
     threads_keep_their_order,          flushing_nothing_is_at_once,
-    no_emitter_is_no_trouble,
+    no_emitter_is_no_trouble,          log_lines_take_the_same_way,
 };
 
 static void run_suite(const char *name) {

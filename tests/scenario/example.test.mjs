@@ -24,6 +24,30 @@ test("the ten-line program's event is stored before it ends", async (t) => {
   assert.equal((await server.json("/events/recent")).length, 2);
 });
 
+test("the log example's lines arrive with fields and place", async (t) => {
+  const server = await startServer(t);
+  await run(path.join(buildDir, "examples/example-log"), [
+    `${server.url}/events`,
+  ]);
+  const [first, second, ...more] = await server.json("/logs/recent");
+  assert.equal(more.length, 0);
+  const { caller, ...data } = second.data;
+  assert.match(caller, /^log\.c:\d+$/);
+  assert.deepEqual(data, {
+    message: "query took 730 ms",
+    fields: { table: "orders", rows: 42 },
+  });
+  assert.equal(first.data.message, "connected to primary");
+  assert.deepEqual(
+    [first, second].map((line) => [line.source, line.action, line.level]),
+    [
+      ["log", "db", "info"],
+      ["log", "db", "warn"],
+    ],
+  );
+  assert.deepEqual(await server.json("/events/recent"), []);
+});
+
 test("without a URL the program runs the same and says nothing", async () => {
   const env = { ...process.env };
   delete env.TELLTALE_URL;

@@ -27,8 +27,10 @@ static void free_config(void *context) {
   tti_sender_config *config = context;
   free(config->authorization);
   free(config->shown_url);
-  free(config->batch_url);
-  free(config->url);
+  for (int is_log = 0; is_log < 2; is_log++) {
+    free(config->batch_urls[is_log]);
+    free(config->urls[is_log]);
+  }
   free(config);
 }
 
@@ -57,9 +59,13 @@ static tt_error configure(tti_sender_config *config,
       o->request_timeout_ms ? o->request_timeout_ms : REQUEST_TIMEOUT_MS;
   config->max_attempts = o->max_attempts ? o->max_attempts : MAX_ATTEMPTS;
   config->log = o->log;
-  tt_error error = tti_http_url(o->url, "", &config->url);
+  tt_error error = tti_http_url(o->url, "", &config->urls[0]);
   if (!error)
-    error = tti_http_url(o->url, "/batch", &config->batch_url);
+    error = tti_http_url(o->url, "/batch", &config->batch_urls[0]);
+  if (!error)
+    error = tti_http_url(o->url, "log", &config->urls[1]);
+  if (!error)
+    error = tti_http_url(o->url, "log/batch", &config->batch_urls[1]);
   if (!error)
     error = tti_http_url_shown(o->url, &config->shown_url);
   if (!error && o->token && *o->token) {

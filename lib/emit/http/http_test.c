@@ -2,7 +2,7 @@
 
 #include "tests/sink.h"
 #include <dirent.h>
-#include <telltale/emitter.h>
+#include <telltale/logger.h>
 #include <time.h>
 
 /* What a working delivery may take on a slow, busy machine. */
@@ -149,6 +149,83 @@ static void posts_singly_where_there_is_no_batch_route(void **state) {
   assert_string_equal(f->sink->requests[0].path, "/events/batch");
   for (size_t i = 1; i < f->sink->request_count; i++)
     assert_string_equal(f->sink->requests[i].path, "/events");
+}
+
+/* The first of them is answered when the others are in the queue. */
+static void emit_lines_between_events(fixture *f) {
+  sink_hold(f->sink, true);
+  emit_run(f, 0, 1);
+  sink_await_requests(f->sink, 1);
+  tt_log_info(f->emitter, "db", "one");
+  tt_log_info(f->emitter, "db", "two");
+  emit_run(f, 1, 2);
+  tt_log_error(f->emitter, "db", "three");
+  sink_hold(f->sink, false);
+  flush(f);
+}
+
+static void assert_paths(fixture *f, const char *const *paths, size_t count) {
+  assert_int_equal(f->sink->request_count, count);
+  for (size_t i = 0; i < count; i++)
+    assert_string_equal(f->sink->requests[i].path, paths[i]);
+}
+
+static void log_lines_go_to_their_route_in_order(void **state) {
+  static const char *const paths[] = {"/events/batch", "/log/batch",
+                                      "/events/batch", "/log/batch"};
+  fixture *f = *state;
+  begin(f);
+  emit_lines_between_events(f);
+  assert_paths(f, paths, 4);
+  assert_int_equal(f->sink->requests[1].events, 2);
+  assert_int_equal(f->sink->requests[2].events, 2);
+  json_t *line = json_array_get(f->sink->events, 1);
+  assert_string_equal(json_string_value(json_object_get(line, "message")),
+                      "one");
+  assert_string_equal(json_string_value(json_object_get(line, "logger")), "db");
+  assert_string_equal(json_string_value(json_object_get(line, "level")),
+                      "info");
+  assert_int_equal(stats_of(f).sent, 6);
+}
+
+static void log_lines_go_singly_where_there_is_no_batch_route(void **state) {
+  static const char *const paths[] = {"/events/batch", "/events", "/log/batch",
+                                      "/log",          "/log",    "/events",
+                                      "/events",       "/log"};
+  fixture *f = *state;
+  f->sink->no_batch = true;
+  begin(f);
+  emit_lines_between_events(f);
+  assert_paths(f, paths, 8);
+  assert_int_equal(stats_of(f).sent, 6);
+}
+
+/* Data of a full event that is meant for a log line: what the route has no
+ * place for stays behind, and so does what is no object. */
+static void a_full_log_line_keeps_what_a_line_has(void **state) {
+  fixture *f = *state;
+  begin(f);
+  tt_event line = {.is_log = true,
+                   .type = "db",
+                   .level_name = "notice",
+                   .agent_id = "a",
+                   .duration_ms = 3,
+                   .data =
+                       "{\"caller\":\"x\",\"level\":1, \"message\": \"m\"}"};
+  tt_emit_full(f->emitter, &line);
+  line.data = "[1]";
+  tt_emit_full(f->emitter, &line);
+  flush(f);
+  json_t *wanted = json_pack(
+      "[{ss,ss,ss,ss,ss,ss},{ss,ss,ss,ss}]", "source", "test", "logger", "db",
+      "level", "notice", "agent_id", "a", "message", "m", "caller", "x",
+      "source", "test", "logger", "db", "level", "notice", "agent_id", "a");
+  for (size_t i = 0; i < 2; i++) {
+    json_t *got = json_array_get(f->sink->events, i);
+    json_object_del(got, "ts");
+    assert_true(json_equal(got, json_array_get(wanted, i)));
+  }
+  json_decref(wanted);
 }
 
 static void tries_again_what_may_succeed_later(void **state) {
@@ -433,6 +510,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(goes_in_batches_over_one_connection),
       TEST(posts_singly_where_there_is_no_batch_route),
+      TEST(log_lines_go_to_their_route_in_order),
+      TEST(log_lines_go_singly_where_there_is_no_batch_route),
+      TEST(a_full_log_line_keeps_what_a_line_has),
       TEST(tries_again_what_may_succeed_later),
       TEST(a_lost_answer_duplicates_nothing),
       TEST(gives_up_after_its_attempts),

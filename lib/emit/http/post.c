@@ -37,9 +37,13 @@ tt_error tti_post_build(tti_post *post, tti_slice packed, size_t max_events,
     tti_buf_append_char(json, '[');
   while (post->events < max_events && tti_unpack(&rest, &event)) {
     size_t before = json->len;
+    if (post->events && event.is_log != post->is_log)
+      break;
+    post->is_log = event.is_log;
     if (post->events)
       tti_buf_append_char(json, ',');
-    bool whole = tti_render_event(json, &event);
+    bool whole =
+        (event.is_log ? tti_render_log : tti_render_event)(json, &event);
     if (post->events && (json->error || json->len >= max_bytes)) {
       json->len = before;
       json->error = TT_OK;

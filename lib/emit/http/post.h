@@ -8,6 +8,7 @@
 typedef struct tti_post {
   tti_buf json;
   tti_buf gzip; /* the same compressed; empty: not compressed */
+  bool is_log;  /* log lines, and nothing else */
   size_t events;
   size_t packed_bytes; /* what these events take in the queue */
   size_t repaired;     /* how many of them had data that was no JSON */
@@ -19,7 +20,8 @@ void tti_post_init(tti_post *post);
 void tti_post_fini(tti_post *post);
 
 /* Renders the first events of `packed`, at least one, until there are
- * max_events or the body would pass max_bytes: as a JSON array, or, when
+ * max_events, the body would pass max_bytes, or log lines follow events or the
+ * other way round: as a JSON array, or, when
  * `single`, one event by itself. TT_ETOOBIG: the first event's JSON is beyond
  * any limit; TT_ENOMEM. */
 tt_error tti_post_build(tti_post *post, tti_slice packed, size_t max_events,

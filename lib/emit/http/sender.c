@@ -5,6 +5,7 @@
 #include "lib/base/time.h"
 #include "lib/emit/http/post.h"
 #include "lib/emit/http/verdict.h"
+#include "lib/emit/pack.h"
 #include "lib/emit/retry.h"
 #include "lib/http/client.h"
 #include <stdio.h>
@@ -38,7 +39,7 @@ struct tti_sender {
   size_t max_events; /* halved by a bad event, doubled by a success */
   size_t max_bytes;  /* halved by a 413 */
   int64_t max_bytes_until_us;
-  int64_t single_until_us; /* the server has no batch route */
+  int64_t single_until_us[2]; /* the server has no batch route (for logs) */
   bool gzip_accepted;
   bool gzip_refused;
   unsigned failures; /* in a row, over all posts: the delay grows with them */
@@ -91,8 +92,12 @@ static void prepare_drops(tti_sender *s) {
   s->drops[len] = '\0';
 }
 
-static bool is_single(const tti_sender *s) {
-  return tti_monotonic_us(&tti_clock_system) < s->single_until_us;
+/* Whether the first of what was taken goes by itself, there being no batch
+ * route. */
+static bool is_single(const tti_sender *s, tti_slice taken) {
+  tti_packed first;
+  return tti_unpack(&taken, &first) &&
+         tti_monotonic_us(&tti_clock_system) < s->single_until_us[first.is_log];
 }
 
 static bool wants_gzip(const tti_sender *s) {
@@ -115,7 +120,7 @@ static tt_error post(tti_sender *s, bool single) {
   if (s->post.gzip.len)
     headers[count++] = "Content-Encoding: gzip";
   tti_http_request request = {
-      .url = single ? s->config->url : s->config->batch_url,
+      .url = (single ? s->config->urls : s->config->batch_urls)[s->post.is_log],
       .body = tti_buf_slice(s->post.gzip.len ? &s->post.gzip : &s->post.json),
       .headers = headers,
       .header_count = count,
@@ -201,7 +206,8 @@ static bool settle(tti_sender *s, bool single) {
       shrink(s, verdict);
       return false;
     case TTI_VERDICT_SINGLE:
-      s->single_until_us = tti_monotonic_us(&tti_clock_system) + LEARNED_FOR_US;
+      s->single_until_us[s->post.is_log] =
+          tti_monotonic_us(&tti_clock_system) + LEARNED_FOR_US;
       return false;
     case TTI_VERDICT_IDENTITY:
       s->gzip_refused = true;
@@ -236,7 +242,7 @@ static bool settle(tti_sender *s, bool single) {
 
 /* Sends the first events of those taken and moves beyond what is settled. */
 static void send_some(tti_sender *s, tti_slice *taken) {
-  bool single = is_single(s);
+  bool single = is_single(s, *taken);
   if (tti_monotonic_us(&tti_clock_system) >= s->max_bytes_until_us)
     s->max_bytes = BATCH_BYTES;
   tt_error error =

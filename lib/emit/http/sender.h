@@ -6,8 +6,8 @@
 /* What senders of one emitter are made from; outlives them. Strings owned by
  * the emitter. */
 typedef struct tti_sender_config {
-  char *url;           /* takes one event a request */
-  char *batch_url;     /* its sibling, takes an array */
+  /* For events and for log lines: takes one a request; takes an array. */
+  char *urls[2], *batch_urls[2];
   char *shown_url;     /* without credentials and query, for log lines */
   char *authorization; /* a whole header line, or NULL */
   int request_timeout_ms;

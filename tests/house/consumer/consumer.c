@@ -1,6 +1,7 @@
 /* A C11 program that uses what is installed, and nothing else. */
 #include <stdio.h>
 #include <telltale/emitter.h>
+#include <telltale/logger.h>
 #include <telltale/metrics.h>
 #include <telltale/session.h>
 #include <telltale/stream.h>
@@ -21,6 +22,9 @@ int main(void) {
   tt_timer timer = tt_timer_start(emitter, "query");
   tt_timer_emit(&timer);
   tt_timer_emit(&timer, tt_int("rows", 42));
+  tt_log_info(emitter, "db", "ready");
+  tt_log_with(emitter, TT_LEVEL_WARN, "db", tt_log_fields(tt_int("rows", 42)),
+              "query took %d ms", 7);
   if (tt_emitter_flush(emitter, 1000))
     goto out;
   tt_event event = {.type = "up", .category = tt_all_categories[5]};
@@ -31,7 +35,7 @@ int main(void) {
   int events = 0;
   while (tt_reader_try_read(reader, &result))
     events += result.envelope != NULL;
-  if (events != 5)
+  if (events != 7)
     goto out;
 #ifdef CONSUMER_HTTP
   tt_emitter *http = NULL;

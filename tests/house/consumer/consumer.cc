@@ -1,5 +1,6 @@
 // A C++17 program that uses what is installed, and nothing else.
 #include <telltale/emitter.h>
+#include <telltale/logger.h>
 #include <telltale/metrics.h>
 #include <telltale/session.h>
 #include <telltale/stream.h>
@@ -15,6 +16,9 @@ int main() {
   const tt_timer timer = tt_timer_start(emitter, "query");
   tt_timer_emit(&timer);
   tt_timer_emit(&timer, tt_int("rows", 42));
+  tt_log_info(emitter, "db", "ready");
+  tt_log_with(emitter, TT_LEVEL_WARN, "db", tt_log_fields(tt_int("rows", 42)),
+              "query took %d ms", 7);
 #ifdef CONSUMER_HTTP
   tt_emitter_options options{};
   options.source = "consumer";
@@ -24,7 +28,7 @@ int main() {
   tt_emit(http, "nobody hears", tt_bool("ok", true));
   tt_emitter_free(http);
 #endif
-  const bool ok = tt_stream_seq(stream) == 4;
+  const bool ok = tt_stream_seq(stream) == 6;
   tt_emitter_free(emitter);
   tt_stream_free(stream);
   return ok ? 0 : 1;
