@@ -59,8 +59,7 @@ void tti_stream_evict(tt_stream *stream) {
   slot *s = tti_slot_at(stream, tail);
   chunk *c = atomic_load_explicit(&s->chunk, memory_order_relaxed);
   atomic_store_explicit(&stream->tail, tail + 1, memory_order_release);
-  c->live--;
-  if (c->live == 0 && c != stream->active)
+  if (c && --c->live == 0 && c != stream->active)
     retire(stream, c);
 }
 
@@ -138,7 +137,7 @@ void tti_chunk_free_all(tt_stream *stream) {
   for (uint64_t p = own(&stream->tail); p < head; p++) {
     slot *s = tti_slot_at(stream, p);
     chunk *c = atomic_load_explicit(&s->chunk, memory_order_relaxed);
-    if (--c->live == 0 && c != stream->active)
+    if (c && --c->live == 0 && c != stream->active)
       free(c);
   }
   free(stream->active);

@@ -17,6 +17,8 @@
  * One publisher at a time (the mutex) writes; readers take no lock. What a
  * reader needs to be safe:
  *
+ * A slot without a chunk is a hole: memory was short when its entry came.
+ *
  * A slot is valid for position p while tail <= p < head. The publisher moves
  * tail beyond p before it writes the slot again, with release stores; a reader
  * loads the slot's fields with acquire and tail after them: if any field was

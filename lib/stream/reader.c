@@ -170,7 +170,7 @@ static bool take(tt_reader *reader, tti_stream_entry *out_entry) {
   *out_entry = (tti_stream_entry){
       .seq = seq,
       .received_us = received_us,
-      .record = {c->bytes + offset, len},
+      .record = {c ? c->bytes + offset : NULL, len},
   };
   return true;
 }
@@ -209,6 +209,10 @@ tti_read tti_reader_next(tt_reader *reader, tti_stream_entry *out_entry,
       continue;
     }
     reader->position++;
+    if (!out_entry->record.ptr) { /* a hole */
+      set_drop(reader, 1, out_entry->seq, out_drop);
+      return TTI_READ_DROPPED;
+    }
     reader->after_seq = out_entry->seq;
     return TTI_READ_ENTRY;
   }

@@ -127,13 +127,16 @@ static void fetch_ahead(tt_stream *stream, const chunk *c, uint64_t head) {
     __builtin_prefetch(c->bytes + c->used + ahead * TTI_CACHE_LINE, 1);
 }
 
-/* Under the mutex: the entry at head, of which the bytes are written. */
+/* Under the mutex: the entry at head, of which the bytes are written. Without
+ * a chunk it is a hole. */
 static void commit(tt_stream *stream, uint64_t seq, int64_t received_us,
                    chunk *c, size_t offset, size_t len) {
   uint64_t head = atomic_load_explicit(&stream->head, memory_order_relaxed);
   slot *s = tti_slot_at(stream, head);
-  c->used += len;
-  c->live++;
+  if (c) {
+    c->used += len;
+    c->live++;
+  }
   /* release: who loads one of these with acquire sees the tail that declared
    * the slot's former entry gone. */
   atomic_store_explicit(&s->seq, seq, memory_order_release);
@@ -144,7 +147,8 @@ static void commit(tt_stream *stream, uint64_t seq, int64_t received_us,
   atomic_store_explicit(&stream->last_seq, seq, memory_order_release);
   /* release: who sees the new head sees the slot and the bytes. */
   atomic_store_explicit(&stream->head, head + 1, memory_order_release);
-  fetch_ahead(stream, c, head + 1);
+  if (c)
+    fetch_ahead(stream, c, head + 1);
 }
 
 /* Releases the mutex; wakes whom it may concern. */
@@ -162,25 +166,24 @@ tt_error tti_stream_append(tt_stream *stream, uint64_t seq, int64_t received_us,
                            tti_slice record) {
   if (!stream || record.len > UINT32_MAX)
     return TT_EINVAL;
-  chunk *c;
-  size_t offset;
+  chunk *c = NULL;
+  size_t offset = 0;
   tt_error error = TT_OK;
   pthread_mutex_lock(&stream->mutex);
   if (atomic_load_explicit(&stream->closed, memory_order_relaxed))
     error = TT_ECLOSED;
   else if (seq <= atomic_load_explicit(&stream->last_seq, memory_order_relaxed))
     error = TT_EINVAL;
-  else
-    error = tti_chunk_reserve(stream, record.len, &c, &offset);
   if (error) {
     pthread_mutex_unlock(&stream->mutex);
     return error;
   }
-  if (record.len)
+  error = tti_chunk_reserve(stream, record.len, &c, &offset);
+  if (!error && record.len)
     memcpy(c->bytes + offset, record.ptr, record.len);
   commit(stream, seq, received_us, c, offset, record.len);
   unlock_published(stream);
-  return TT_OK;
+  return error;
 }
 
 static tt_error publish_record(tt_stream *stream, const tti_record *record,

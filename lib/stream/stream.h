@@ -11,7 +11,9 @@
 tt_error tti_stream_start_after(tt_stream *stream, uint64_t seq);
 
 /* Puts an encoded record under a given seq, which must be above every earlier
- * one (TT_EINVAL). Copies. Thread-safe. */
+ * one (TT_EINVAL). Copies. Thread-safe. With TT_ENOMEM the seq is taken
+ * nevertheless, and every reader is told that it was dropped: the event exists,
+ * and who reads only here must not take it for one that never was. */
 tt_error tti_stream_append(tt_stream *stream, uint64_t seq, int64_t received_us,
                            tti_slice record);
 

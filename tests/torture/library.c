@@ -137,6 +137,49 @@ static bool stream(void) {
   return well && failed == 0;
 }
 
+/* With seqs from outside a failure must not look like one that never was. */
+static bool stream_append(void) {
+  tt_stream_options options = {.entries = 8, .bytes = 4096};
+  static const char record[200];
+  tt_stream *s;
+  tt_reader *r;
+  if (tt_stream_new(&options, &s))
+    return false;
+  if (tt_reader_new(s, 0, &r)) {
+    tt_stream_free(s);
+    return false;
+  }
+  uint64_t failed = 0, holes = 0;
+  for (uint64_t seq = 2; seq <= 80; seq += 2) {
+    size_t len = seq % 3 ? 40 : sizeof(record);
+    tt_error error = tti_stream_append(s, seq, 0, (tti_slice){record, len});
+    require(error == TT_OK || error == TT_ENOMEM);
+    failed += error != 0;
+    tti_stream_entry entry;
+    tt_read_result drop;
+    tti_read got = tti_reader_next(r, &entry, &drop);
+    require(got == (error ? TTI_READ_DROPPED : TTI_READ_ENTRY));
+    if (error)
+      require(drop.dropped == 1 && drop.to_seq == seq);
+    else
+      require(entry.seq == seq && entry.record.len == len);
+    require(tti_reader_next(r, &entry, &drop) == TTI_READ_NONE);
+  }
+  /* One that comes later passes over what of it is still in the ring. */
+  tti_stream_entry entry;
+  tt_read_result drop;
+  uint64_t last = 0;
+  tti_reader_seek(r, 0);
+  for (tti_read got; (got = tti_reader_next(r, &entry, &drop));) {
+    holes += got == TTI_READ_DROPPED;
+    last = got == TTI_READ_DROPPED ? drop.to_seq : entry.seq;
+  }
+  require(last == 80 && holes <= failed);
+  tt_reader_free(r);
+  tt_stream_free(s);
+  return failed == 0;
+}
+
 static bool prometheus(void) {
   tt_metrics *m = NULL;
   char *text = NULL;
@@ -271,6 +314,7 @@ const scenario library_scenarios[] = {
     {"views", views, false},
     {"filter", filter, false},
     {"stream", stream, false},
+    {"stream-append", stream_append, false},
     {"prometheus", prometheus, false},
     {"metrics-log", metrics_log, true},
     {"emitter-noop", emitter_noop, true},

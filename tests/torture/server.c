@@ -1,6 +1,7 @@
 /* The server: stores, the bus, configuration, tokens, requests, the feed. */
 #include "tests/torture/scenario.h"
 
+#include "lib/stream/stream.h"
 #include "server/auth/auth.h"
 #include "server/bus/bus.h"
 #include "server/config/config.h"
@@ -205,9 +206,11 @@ static void on_published(bus_publish *publish) {
   sem_post(&((waited_publish *)publish)->answered);
 }
 
+#define EVENTS 5 /* a batch */
+
 static bool publish(bus *b) {
   waited_publish w = {.publish = {.done = on_published}};
-  bool well = make_batch(&w.publish.batch, 5);
+  bool well = make_batch(&w.publish.batch, EVENTS);
   if (well) {
     sem_init(&w.answered, 0, 0);
     tt_error error = bus_submit(b, &w.publish);
@@ -218,6 +221,17 @@ static bool publish(bus *b) {
   }
   tti_batch_fini(&w.publish.batch);
   return well;
+}
+
+/* Who reads only the ring gets each event that was accepted, or is told that it
+ * was dropped. Answers how many there were of both. */
+static uint64_t read_ring(tt_reader *r) {
+  uint64_t seen = 0;
+  tti_stream_entry entry;
+  tt_read_result drop;
+  for (tti_read got; (got = tti_reader_next(r, &entry, &drop));)
+    seen += got == TTI_READ_DROPPED ? drop.dropped : 1;
+  return seen;
 }
 
 static bool bus_over(store_durability durability) {
@@ -233,8 +247,15 @@ static bool bus_over(store_durability durability) {
   bus_options with = {.store = s, .durability = durability, .ring_entries = 64};
   well = !bus_local_new(&with, &b);
   if (well) {
+    tt_reader *r = NULL;
+    uint64_t accepted = 0;
+    well = !tt_reader_new(bus_stream(b), 0, &r);
     for (int i = 0; i < 5; i++)
-      well = publish(b) && well;
+      accepted += publish(b) ? EVENTS : 0;
+    well = well && accepted == 5 * EVENTS;
+    if (r)
+      require(read_ring(r) == accepted);
+    tt_reader_free(r);
     bus_counts counts;
     bus_counts_get(b, &counts);
     require(counts.received == counts.stored + counts.rejected_full +

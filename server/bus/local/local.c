@@ -13,7 +13,7 @@ void local_fill_ring(local_bus *b, const tti_batch *batch, uint64_t first_seq,
     tti_slice record = {at, batch->lengths[i]};
     tt_error error =
         tti_stream_append(b->base.stream, first_seq + i, received_us, record);
-    /* It is in the log; who reads live only learns of it from there. */
+    /* It is in the log; who reads live is told of a drop, and looks there. */
     if (error)
       server_log(TT_LEVEL_ERROR, "bus", "seq %llu is not in the ring: %s",
                  (unsigned long long)(first_seq + i), tt_error_message(error));
