@@ -234,6 +234,7 @@ static tt_error listen_http(server *s, tti_buf *error) {
       .gate_context = s->auth,
       .answered = relay_answered,
       .answered_context = s->relay,
+      .stall_timeout_ms = s->config.stall_timeout,
       .budget_bytes = s->config.budget,
       .max_connections = (unsigned)s->config.max_connections,
       .tls = s->tls,

@@ -35,6 +35,10 @@ extern "C" {
     "Open client connections")                                                 \
   X(TT_METRIC_HTTP_BODY_BYTES, GAUGE, "http_body", "bytes", NULL, NULL,        \
     "Bytes of bodies, requests and answers held now")                          \
+  X(TT_METRIC_HTTP_STREAM_BYTES, GAUGE, "http_stream", "bytes", NULL, NULL,    \
+    "Bytes that wait for the clients of event streams and exports")            \
+  X(TT_METRIC_HTTP_STALLED, COUNTER, "http_stalled", "", "reason", NULL,       \
+    "Connections cut off since their client took nothing, by reason")          \
   X(TT_METRIC_SSE_SUBSCRIBERS, GAUGE, "sse_subscribers", "", NULL, NULL,       \
     "Open event streams")                                                      \
   X(TT_METRIC_SSE_DELIVERED, COUNTER, "sse_delivered", "", NULL, NULL,         \

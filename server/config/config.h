@@ -62,6 +62,9 @@
   X(max_connections, COUNT, LIVE, "limits.connections",                        \
     "TELLTALE_MAX_CONNECTIONS", "--max-connections", "20000",                  \
     "most open client connections")                                            \
+  X(stall_timeout, DURATION_MS, START, "limits.stall",                         \
+    "TELLTALE_STALL_TIMEOUT", "--stall-timeout", "60s",                        \
+    "longest time that the client of a stream may take nothing")               \
   X(shutdown_timeout, DURATION_MS, LIVE, "shutdown_timeout",                   \
     "TELLTALE_SHUTDOWN_TIMEOUT", "--shutdown-timeout", "10s",                  \
     "longest ordered shutdown")

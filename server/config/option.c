@@ -49,6 +49,7 @@ static const limit limits[] = {
     {"limits.batch", NULL, 1, 1000000},
     {"limits.budget", NULL, KIB *KIB, 1024 * GIB},
     {"limits.connections", NULL, 1, 1000000},
+    {"limits.stall", NULL, 1, DAY},
     {"shutdown_timeout", NULL, 0, DAY},
 };
 

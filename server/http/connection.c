@@ -3,7 +3,9 @@
 #include "server/http/dispatch.h"
 #include "server/http/secure.h"
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -257,7 +259,6 @@ static void write_later(http_connection *c, uv_buf_t *bufs, unsigned count,
     return;
   }
   c->writing++;
-  c->write_left = bytes;
 }
 
 /* False: not everything is in the kernel. */
@@ -533,6 +534,15 @@ static void abandon_current(http_connection *c) {
   c->reading = HTTP_AT_END;
 }
 
+/* Bytes that the client has yet to take. The kernel's part counts, as a slow
+ * client takes from there for long before there is room in it again. */
+static size_t untaken(const http_connection *c) {
+  int fd, queued = 0;
+  if (uv_fileno(&c->uv.handle, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
+    queued = 0;
+  return uv_stream_get_write_queue_size(&c->uv.stream) + (size_t)queued;
+}
+
 static void set_deadline(http_connection *c) {
   const http_options *options = c->worker->options;
   uint64_t now = now_of(c), deadline = 0;
@@ -546,10 +556,11 @@ static void set_deadline(http_connection *c) {
     deadline = c->since_ms + LINGER_MS;
   else if (opening)
     deadline = c->since_ms + options->head_timeout_ms;
-  else if (c->writing)
-    deadline =
-        c->first && c->first->stream ? 0 : now + options->body_timeout_ms;
-  else if (c->reading == HTTP_AT_BODY || c->reading == HTTP_AT_DISCARD)
+  else if (c->writing) {
+    c->untaken = untaken(c);
+    deadline = now + (c->first && c->first->stream ? options->stall_timeout_ms
+                                                   : options->body_timeout_ms);
+  } else if (c->reading == HTTP_AT_BODY || c->reading == HTTP_AT_DISCARD)
     deadline = now + options->body_timeout_ms;
   else if (in_head)
     deadline = c->since_ms + options->head_timeout_ms;
@@ -615,12 +626,11 @@ void http_connection_expired(http_wheel_item *item) {
     return;
   }
   if (c->writing && !c->lingering) {
-    size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
-    if (left < c->write_left) {
-      c->write_left = left;
+    if (untaken(c) < c->untaken) {
       set_deadline(c);
       return;
     }
+    atomic_fetch_add_explicit(&c->worker->stalled, 1, memory_order_relaxed);
     http_connection_close(c);
     return;
   }

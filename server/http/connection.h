@@ -39,7 +39,7 @@ struct http_connection {
   unsigned running_alone; /* those of routes that do not overlap */
   uint64_t since_ms;      /* when the unfinished head or the lingering began */
   unsigned writing;       /* uv_writes in flight */
-  size_t write_left;      /* of them, bytes, when last looked at */
+  size_t untaken;         /* by the client, when the deadline was set */
 
   void *app_data;
   void (*app_free)(void *data);

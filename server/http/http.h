@@ -56,6 +56,8 @@ typedef struct http_options {
   uint64_t head_timeout_ms; /* 0: 10,000 */
   uint64_t body_timeout_ms; /* without progress; 0: 30,000 */
   uint64_t idle_timeout_ms; /* 0: 75,000 */
+  /* How long the client of a stream may take nothing; 0: 60,000 */
+  uint64_t stall_timeout_ms;
   size_t budget_bytes;      /* process-wide, requests and answers; 0:
                                256 MiB */
   unsigned inflate_ratio;   /* a body may grow by at most this; 0: 100 */
@@ -116,6 +118,9 @@ typedef struct http_usage {
   uint64_t tls_opened; /* handshakes that succeeded */
   uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
   int64_t tls_expires_s; /* Unix seconds; 0: no TLS */
+  size_t stream_bytes;   /* that wait for the clients of streams */
+  uint64_t stalled;      /* connections ended since nothing was taken in time */
+  uint64_t crowded;      /* … since waiting bytes had no room */
 } http_usage;
 void http_server_usage(const http_server *server, http_usage *out_usage);
 

@@ -81,7 +81,6 @@ static void write_later(http_connection *c, const char *bytes, size_t len,
     uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)len);
     if (uv_write(&w->uv, &c->uv.stream, &buf, 1, on_written) == 0) {
       c->writing++;
-      c->write_left = uv_stream_get_write_queue_size(&c->uv.stream);
       return;
     }
   }

@@ -6,10 +6,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Of the budget, beside it: what waits for the clients of streams. They come
+ * back for what they missed, so they never take the room of what others send.
+ */
+#define STREAM_PART      4
+#define STREAM_BYTES_MIN ((size_t)4 << 20)
+
 struct http_server {
   http_options options;
   http_router *router;
   http_budget budget;
+  http_budget stream_budget;
   atomic_uint max_connections;
   uint16_t port;
   char *unix_path;
@@ -28,6 +35,7 @@ static void fill_in(http_options *o) {
   o->head_timeout_ms = o->head_timeout_ms ? o->head_timeout_ms : 10000;
   o->body_timeout_ms = o->body_timeout_ms ? o->body_timeout_ms : 30000;
   o->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : 75000;
+  o->stall_timeout_ms = o->stall_timeout_ms ? o->stall_timeout_ms : 60000;
   o->budget_bytes = o->budget_bytes ? o->budget_bytes : (size_t)256 << 20;
   o->inflate_ratio = o->inflate_ratio ? o->inflate_ratio : 100;
   o->max_connections = o->max_connections ? o->max_connections : 20000;
@@ -44,6 +52,7 @@ static tt_error init_workers(http_server *s, loop *const *loops,
     w->l = loops[i];
     w->listeners[0].fd = fds[i];
     http_budget_share_init(&w->share, &s->budget);
+    http_budget_share_init(&w->stream_share, &s->stream_budget);
   }
   for (size_t i = 0; i < s->worker_count; i++) {
     s->workers[i].scratch = malloc(HTTP_SCRATCH);
@@ -66,6 +75,10 @@ tt_error http_server_new(const http_options *options, loop *const *loops,
   s->options = *options;
   fill_in(&s->options);
   http_budget_init(&s->budget, s->options.budget_bytes);
+  size_t stream_bytes = s->options.budget_bytes / STREAM_PART;
+  http_budget_init(&s->stream_budget, stream_bytes < STREAM_BYTES_MIN
+                                          ? STREAM_BYTES_MIN
+                                          : stream_bytes);
   atomic_init(&s->max_connections, s->options.max_connections);
   atomic_init(&s->ends_left, loop_count + 1);
   error = http_router_new(options->routes, options->route_count, &s->router);
@@ -150,6 +163,7 @@ uint64_t http_server_tick_ms(const http_server *s) {
   uint64_t least = o->head_timeout_ms;
   least = least < o->body_timeout_ms ? least : o->body_timeout_ms;
   least = least < o->idle_timeout_ms ? least : o->idle_timeout_ms;
+  least = least < o->stall_timeout_ms ? least : o->stall_timeout_ms;
   uint64_t tick = least / 8;
   return tick < 10 ? 10 : tick > 500 ? 500 : tick;
 }
@@ -220,6 +234,10 @@ void http_server_usage(const http_server *s, http_usage *out_usage) {
     for (int why = 0; why < HTTP_TLS_FAILURE_COUNT; why++)
       usage.tls_failed[why] +=
           atomic_load_explicit(&w->tls_failed[why], memory_order_relaxed);
+    usage.stream_bytes +=
+        atomic_load_explicit(&w->stream_share.used, memory_order_relaxed);
+    usage.stalled += atomic_load_explicit(&w->stalled, memory_order_relaxed);
+    usage.crowded += atomic_load_explicit(&w->crowded, memory_order_relaxed);
   }
   if (s->options.tls)
     usage.tls_expires_s = tls_expires_s(s->options.tls);

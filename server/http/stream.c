@@ -20,7 +20,9 @@ struct http_stream {
   item *items;
   unsigned first, count, cap;
   item few[INLINE_ITEMS];
-  size_t unsent; /* bytes */
+  size_t unsent;  /* bytes */
+  size_t charged; /* of them, against what streams may hold; chunks that are
+                     shared count for each */
   bool chunked;
   bool ended;
   bool waiting; /* a write was not taken whole: writable is due */
@@ -100,12 +102,31 @@ http_stream *http_stream_open(http_request *r, int status,
   return s;
 }
 
+/* Keeps the account of what waits. Where there is no room for more, the client
+ * is sent away: it can come back for the rest. */
+static void charge(http_stream *s) {
+  http_worker *w = s->request->worker;
+  if (s->unsent < s->charged) {
+    http_budget_give(&w->stream_share, s->charged - s->unsent);
+  } else if (s->unsent > s->charged &&
+             !http_budget_take(&w->stream_share, s->unsent - s->charged)) {
+    atomic_fetch_add_explicit(&w->crowded, 1, memory_order_relaxed);
+    http_connection_break(s->request->connection);
+    return;
+  }
+  s->charged = s->unsent;
+}
+
 /* Tries at once; what the kernel does not take is written as it drains. */
 static void write_now(http_stream *s) {
   http_connection *c = s->request->connection;
   if (c->first == s->request)
     http_connection_write(c);
-  s->waiting |= s->unsent > 0;
+  charge(s);
+  if (s->unsent == 0 || s->waiting)
+    return;
+  s->waiting = true;
+  http_worker_mark(s->request->worker, c); /* from now on there is a deadline */
 }
 
 void http_stream_write(http_stream *s, http_chunk *const *chunks,
@@ -191,6 +212,8 @@ unsigned http_stream_gather(const http_stream *s, uv_buf_t *bufs,
 
 void http_stream_consume(http_stream *s, size_t bytes) {
   s->unsent -= bytes;
+  if (s->charged > s->unsent)
+    charge(s);
   while (s->count) {
     item *at = &s->items[s->first];
     size_t left = at->to - at->from;
@@ -230,6 +253,8 @@ void http_stream_close(http_stream *s) {
     if (s->items[s->first + i].chunk)
       unref(s->items[s->first + i].chunk);
   s->count = 0;
+  s->unsent = 0;
+  charge(s);
   s->ended = true; /* what closed still writes goes nowhere */
   if (s->events->closed)
     s->events->closed(s, s->context);

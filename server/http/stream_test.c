@@ -55,8 +55,6 @@ static const http_route routes[] = {
     {HTTP_GET_, "/short", "short", short_stream, NULL, 0, false, .scope = 0},
 };
 
-static const http_options options = {.routes = routes, .route_count = 2};
-
 static fixture server;
 
 static void free_shared(http_chunk *chunk) {
@@ -64,8 +62,7 @@ static void free_shared(http_chunk *chunk) {
   w.freed++;
 }
 
-static int start(void **state) {
-  (void)state;
+static void start_with(http_options options) {
   memset(&w, 0, sizeof(w));
   sem_init(&w.opened, 0, 0);
   sem_init(&w.step, 0, 0);
@@ -73,7 +70,26 @@ static int start(void **state) {
   w.data = malloc(1 << 20);
   memset(w.data, 'd', 1 << 20);
   w.chunk = (http_chunk){0, 1 << 20, free_shared, w.data};
+  options.routes = routes;
+  options.route_count = 2;
   fixture_start(&server, &options, 1);
+}
+
+static int start(void **state) {
+  (void)state;
+  start_with((http_options){.stall_timeout_ms = 0});
+  return 0;
+}
+
+static int start_hasty(void **state) {
+  (void)state;
+  start_with((http_options){.stall_timeout_ms = 50});
+  return 0;
+}
+
+static int start_small(void **state) {
+  (void)state;
+  start_with((http_options){.budget_bytes = 1 << 20});
   return 0;
 }
 
@@ -186,6 +202,31 @@ static void test_reader_that_never_reads(void **state) {
   assert_int_equal(w.freed, 0);
 }
 
+static void expect_cut_off(uint64_t stalled, uint64_t crowded) {
+  http_usage usage;
+  int fd = open_client();
+  on_loop(write_much);
+  sem_wait(&w.gone);
+  http_server_usage(server.server, &usage);
+  assert_int_equal(usage.stalled, stalled);
+  assert_int_equal(usage.crowded, crowded);
+  assert_int_equal(usage.stream_bytes, 0);
+  assert_int_equal(w.chunk.refs, 1);
+  close(fd);
+}
+
+/* A reader that takes nothing is sent away after a while. */
+static void test_reader_that_stalls(void **state) {
+  (void)state;
+  expect_cut_off(1, 0);
+}
+
+/* … and at once, where what waits for such readers has no more room. */
+static void test_no_room_for_what_waits(void **state) {
+  (void)state;
+  expect_cut_off(0, 1);
+}
+
 /* The slow reader gets every byte, and its stream is told to go on. */
 static void test_slow_reader(void **state) {
   (void)state;
@@ -229,6 +270,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_shared_chunks, start, stop),
       cmocka_unit_test_setup_teardown(test_old_clients_and_head, start, stop),
       cmocka_unit_test_setup_teardown(test_reader_that_never_reads, start,
+                                      stop),
+      cmocka_unit_test_setup_teardown(test_reader_that_stalls, start_hasty,
+                                      stop),
+      cmocka_unit_test_setup_teardown(test_no_room_for_what_waits, start_small,
                                       stop),
       cmocka_unit_test_setup_teardown(test_slow_reader, start, stop),
       cmocka_unit_test_setup_teardown(test_abort_closes_streams, start, stop),

@@ -38,6 +38,7 @@ struct http_worker {
   http_wheel wheel;
 
   http_budget_share share;
+  http_budget_share stream_share; /* of what waits for clients of streams */
   void *blocks; /* spare request blocks, linked through their first word */
   unsigned block_count;
   char *scratch;  /* HTTP_SCRATCH bytes to read into */
@@ -56,8 +57,9 @@ struct http_worker {
   atomic_size_t stream_count;
   _Atomic uint64_t tls_opened;
   _Atomic uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
-  uint64_t tls_told_ms; /* the last line about a failure */
-  uint64_t tls_untold;  /* failures since */
+  uint64_t tls_told_ms;                   /* the last line about a failure */
+  uint64_t tls_untold;                    /* failures since */
+  atomic_uint_least64_t stalled, crowded; /* see http_usage */
 
   loop_task start, close, abort;
 };

@@ -12,8 +12,7 @@ typedef struct relay_scrape {
   uint64_t dropped[RELAY_DROPPED_COUNT];
   uint64_t answered[RELAY_ROUTES_MAX][RELAY_STATUS_CLASSES];
   feed_counts feeds;
-  uint64_t tls_opened;
-  uint64_t tls_failed[HTTP_TLS_FAILURE_COUNT];
+  http_usage usage;
 } relay_scrape;
 
 tt_error relay_scrape_new(relay *r) {
@@ -92,29 +91,37 @@ static void scrape_feed(relay *r) {
   advance(r, TT_METRIC_SSE_CATCHUPS, now.catchups, &last->catchups, NULL, NULL);
 }
 
-static void scrape_tls(relay *r, const http_usage *usage) {
-  advance(r, TT_METRIC_TLS_HANDSHAKES, usage->tls_opened,
-          &r->scrape->tls_opened, "ok", NULL);
+static void scrape_tls(relay *r, const http_usage *now, http_usage *last) {
+  advance(r, TT_METRIC_TLS_HANDSHAKES, now->tls_opened, &last->tls_opened, "ok",
+          NULL);
   for (int why = 0; why < HTTP_TLS_FAILURE_COUNT; why++)
-    advance(r, TT_METRIC_TLS_HANDSHAKES, usage->tls_failed[why],
-            &r->scrape->tls_failed[why],
+    advance(r, TT_METRIC_TLS_HANDSHAKES, now->tls_failed[why],
+            &last->tls_failed[why],
             http_tls_failure_name((http_tls_failure)why), NULL);
   tt_metrics_set(r->options.metrics, TT_METRIC_TLS_EXPIRY,
-                 (double)usage->tls_expires_s, NULL, NULL);
+                 (double)now->tls_expires_s, NULL, NULL);
+}
+
+static void scrape_http(relay *r) {
+  http_usage now = {0}, *last = &r->scrape->usage;
+  if (r->server)
+    http_server_usage(r->server, &now);
+  gauge(r, TT_METRIC_HTTP_CONNECTIONS, now.connections);
+  gauge(r, TT_METRIC_HTTP_BODY_BYTES, now.body_bytes);
+  gauge(r, TT_METRIC_HTTP_STREAM_BYTES, now.stream_bytes);
+  advance(r, TT_METRIC_HTTP_STALLED, now.stalled, &last->stalled, "timeout",
+          NULL);
+  advance(r, TT_METRIC_HTTP_STALLED, now.crowded, &last->crowded, "memory",
+          NULL);
+  if (now.tls_expires_s)
+    scrape_tls(r, &now, last);
 }
 
 static void scrape_gauges(relay *r) {
-  http_usage usage = {0};
   store_status status;
   tti_stream_usage ring;
-  if (r->server)
-    http_server_usage(r->server, &usage);
   store_status_get(r->options.store, &status);
   tti_stream_usage_get(bus_stream(r->options.bus), &ring);
-  gauge(r, TT_METRIC_HTTP_CONNECTIONS, usage.connections);
-  gauge(r, TT_METRIC_HTTP_BODY_BYTES, usage.body_bytes);
-  if (usage.tls_expires_s)
-    scrape_tls(r, &usage);
   gauge(r, TT_METRIC_STORE_QUEUE, status.queue_jobs);
   gauge(r, TT_METRIC_STORE_WAL_BYTES, status.wal_bytes);
   gauge(r, TT_METRIC_STORE_BYTES, status.used_bytes);
@@ -164,6 +171,7 @@ void relay_serve_metrics(http_request *request, void *context) {
   scrape_answered(r);
   scrape_emitters(r);
   scrape_feed(r);
+  scrape_http(r);
   scrape_gauges(r);
   tt_error error = tt_metrics_prometheus_render(r->options.metrics, openmetrics,
                                                 &text, &len);

@@ -284,6 +284,8 @@ void relay_serve_status(http_request *request, void *context) {
   tti_buf_append_u64(&body, usage.connections);
   write_u64(&body, "streams", usage.streams);
   write_u64(&body, "body_bytes", usage.body_bytes);
+  write_u64(&body, "stream_bytes", usage.stream_bytes);
+  write_u64(&body, "stalled", usage.stalled + usage.crowded);
   tti_buf_append_text(&body, "},\"subscribers\":");
   tti_buf_append_u64(&body, feeds.subscribers);
   write_dropped(&body, r);

@@ -49,6 +49,8 @@ function parse(response, stream, on) {
     rest = lines.pop();
     for (const line of lines) {
       if (line === "") {
+        // Not before: one that is cut off has to be asked for again.
+        stream.lastId = fields.id ?? stream.lastId;
         if (fields.data.length) {
           const event = {
             type: fields.type,
@@ -74,7 +76,7 @@ function parse(response, stream, on) {
       const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
       if (name === "data") fields.data.push(value);
       else if (name === "event") fields.type = value;
-      else if (name === "id") stream.lastId = value;
+      else if (name === "id") fields.id = value;
       else if (name === "retry") stream.retry = Number(value);
     }
   });
