@@ -17,7 +17,9 @@
 int database_fault(int error_number) {
   if (error_number == 0)
     return SQLITE_OK;
-  return error_number == ENOSPC ? SQLITE_FULL : SQLITE_IOERR;
+  return error_number == ENOSPC   ? SQLITE_FULL
+         : error_number == ENOMEM ? SQLITE_NOMEM
+                                  : SQLITE_IOERR;
 }
 
 static const char *vfs_name(void) {

@@ -301,7 +301,7 @@ static int roll_back(sqlite_store *s) {
 /* ---- Failing ---- */
 
 static bool is_full(int rc) {
-  return (rc & 0xff) == SQLITE_FULL || (rc & 0xff) == SQLITE_NOMEM;
+  return (rc & 0xff) == SQLITE_FULL;
 }
 
 static void count_error(sqlite_store *s, const char *stage) {
@@ -326,7 +326,8 @@ static void fail_group(sqlite_store *s, job_list group, int rc,
   writer *w = &s->writer;
   count_error(s, stage);
   if (in_commit && !is_full(rc)) {
-    /* A COMMIT is never tried again: only the file knows what became of it. */
+    /* A COMMIT is never tried again: only the file knows what became of it.
+     * Without memory, too, it may lack no more than its entry in the index. */
     w->held = group;
     w->held_group = w->group_number;
     break_down(s, stage);
@@ -375,10 +376,23 @@ static void reopen(sqlite_store *s) {
   }
 }
 
+/* What lies in the write-ahead log and fits into the database gives the log's
+ * space back. */
+static int regain_log(sqlite_store *s) {
+  writer *w = &s->writer;
+  int rc = sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                     NULL, NULL);
+  if (rc == SQLITE_OK)
+    w->wal_frames = 0;
+  return is_full(rc) || (rc & 0xff) == SQLITE_BUSY ? SQLITE_OK : rc;
+}
+
 static void probe(sqlite_store *s) {
   writer *w = &s->writer;
   w->next_try_us = server_monotonic_us() + TRY_EVERY_US;
-  int rc = writer_begin(s, true);
+  int rc = regain_log(s);
+  if (rc == SQLITE_OK)
+    rc = writer_begin(s, true);
   bool begun = rc == SQLITE_OK;
   if (begun)
     rc = database_fault(FAULT_POINT("store.write"));
