@@ -175,6 +175,7 @@ void export_start(chains *set, http_request *request, const export_ask *ask) {
   if (ask->needle.len > 0) {
     e->read.accept = has_needle;
     e->read.accept_context = &e->ask.needle;
+    e->read.text = needle_text(&e->ask.needle);
   }
   e->chain = (chain){.read = &e->read, .step = go_on, .free_fn = export_free};
   if (!chain_begin(&e->chain, set, request, true)) {

@@ -23,6 +23,11 @@ bool needle_in(const needle *n, tti_slice text);
  * was sent. */
 bool needle_in_record(const needle *n, const tti_record *record);
 
+/* The text, in lower case; borrowed. */
+static inline tti_slice needle_text(const needle *n) {
+  return (tti_slice){(const char *)n->text, n->len};
+}
+
 /* Equal needles have equal hashes; 0 for none. */
 uint64_t needle_hash(const needle *n);
 

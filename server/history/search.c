@@ -49,6 +49,7 @@ tt_error search_init(search *s, tti_filter *filter, unsigned kinds,
     s->needle = *looked_for;
     s->read.accept = has_needle;
     s->read.accept_context = &s->needle;
+    s->read.text = needle_text(&s->needle);
   }
   next_read(s, from->forwards ? from->after_seq : from->before_seq);
   return TT_OK;

@@ -109,6 +109,7 @@ void summary_start(chains *set, http_request *request, const summary_ask *ask) {
   s->read.accept_context = s;
   /* A text has to be looked for in the data. */
   s->read.brief = s->needle.len == 0;
+  s->read.text = needle_text(&s->needle);
   s->chain = (chain){.read = &s->read, .step = go_on, .free_fn = summary_free};
   if (!chain_begin(&s->chain, set, request, true)) {
     chain_reply_failed(request, TT_EFULL);

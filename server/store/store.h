@@ -126,7 +126,10 @@ typedef struct store_read {
    * than kind, level, source, category, type, agent_id and the duration: the
    * rest may be empty. Much faster where the store has summed up its rows. */
   bool brief;
-  void *owner; /* the caller's */
+  /* `accept` takes only records that have this in their type or data, ASCII
+   * letters in either case: blocks that cannot have it are passed over. */
+  tti_slice text; /* borrowed; empty: none */
+  void *owner;    /* the caller's */
 
   tt_error error; /* out; TT_EFULL: too many reads are waiting */
   tti_buf rows;   /* out: store_row headers and records, back to back;

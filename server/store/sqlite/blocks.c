@@ -8,7 +8,8 @@
  * rows have, and a Bloom filter which values stand under the five filter keys:
  * a scan for something rare passes over almost every block without reading more
  * of it. Beside that lie the columns (columns.h), from which a scan learns
- * which rows it needs, and which are all that counting needs. */
+ * which rows it needs, and which are all that counting needs; and, for a search
+ * for text, which four bytes occur in its rows (grams.h). */
 
 #define VALUES_MAX      (5 * BLOCK_SEQS)
 #define VALUE_SLOTS     8192 /* a power of two above VALUES_MAX */
@@ -23,6 +24,7 @@ typedef struct summary {
   size_t count;
   uint64_t values[VALUE_SLOTS]; /* hashes; 0: free */
   columns_builder columns;
+  grams grams;
 } summary;
 
 /* One hash for a key and its value. FNV-1a goes on where it stopped, so the
@@ -106,6 +108,8 @@ static int read_block(writer *w, const log_table *table, uint64_t from,
     add_record(out_summary, &record);
     columns_add(&out_summary->columns, column_u64(stmt, 0),
                 sqlite3_column_int64(stmt, 1), &record);
+    grams_add(&out_summary->grams, record.type);
+    grams_add(&out_summary->grams, record.data);
   }
   sqlite3_finalize(stmt);
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -129,6 +133,8 @@ static int write_block(writer *w, uint64_t from, const summary *s) {
     bind_blob(put, 4, bloom, bytes);
     if (encoded.len)
       bind_blob(put, 5, encoded.data, encoded.len);
+    if (!grams_are_many(&s->grams))
+      bind_blob(put, 6, &s->grams, sizeof s->grams);
     rc = database_run(put);
     sqlite3_clear_bindings(put);
   }
@@ -137,9 +143,10 @@ static int write_block(writer *w, uint64_t from, const summary *s) {
 }
 
 bool block_due(const writer *w, const log_table *table) {
-  if (table->state == TABLE_CLOSED)
-    return table->summarised_to < table->to_seq;
-  return table->state == TABLE_OPEN &&
+  /* Numbers that a crash skipped may go on beyond the open table's end. */
+  if (table->state == TABLE_DOOMED || table->summarised_to >= table->to_seq)
+    return false;
+  return table->state == TABLE_CLOSED ||
          table->summarised_to + BLOCK_SEQS < w->position.next_seq;
 }
 
@@ -194,12 +201,17 @@ int blocks_init(blocks *b, sqlite3 *db) {
     rc = sqlite3_prepare_v2(
         db, "SELECT columns FROM log_blocks WHERE from_seq = ?1", -1,
         &b->get_columns, NULL);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_prepare_v2(db,
+                            "SELECT grams FROM log_blocks WHERE from_seq = ?1",
+                            -1, &b->get_grams, NULL);
   return rc;
 }
 
 void blocks_fini(blocks *b) {
   sqlite3_finalize(b->get);
   sqlite3_finalize(b->get_columns);
+  sqlite3_finalize(b->get_grams);
   free(b->columns);
 }
 
@@ -219,6 +231,20 @@ int blocks_columns(blocks *b, uint64_t from, const columns **out_columns) {
     return SQLITE_CORRUPT;
   *out_columns = b->columns;
   return SQLITE_OK;
+}
+
+int blocks_may_have(blocks *b, uint64_t from, tti_slice text, bool *out_may) {
+  sqlite3_stmt *get = b->get_grams;
+  bind_u64(get, 1, from);
+  int rc = sqlite3_step(get);
+  *out_may = true;
+  if (rc == SQLITE_ROW) {
+    tti_slice bytes = column_blob(get, 0);
+    if (bytes.len == sizeof(grams))
+      *out_may = grams_may_have((const grams *)(const void *)bytes.ptr, text);
+  }
+  int reset = sqlite3_reset(get);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : reset;
 }
 
 int blocks_may_match(blocks *b, uint64_t from, const store_read *read,

@@ -116,6 +116,8 @@ static int scan_block(sqlite3 *db, store_scan *scan, blocks *b,
   const columns *c;
   bool may, down = scan->read->order == STORE_DESCENDING;
   int rc = blocks_may_match(b, block, scan->read, &may);
+  if (rc == SQLITE_OK && may && scan->read->text.len >= GRAM_LEN)
+    rc = blocks_may_have(b, block, scan->read->text, &may);
   if (rc != SQLITE_OK)
     return rc;
   if (!may) {
@@ -172,7 +174,8 @@ static int scan_table(sqlite3 *db, store_scan *scan, const log_table *table,
   int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
   if (rc != SQLITE_OK)
     return rc;
-  if (scan->filtered || scan->read->kinds || scan->read->brief)
+  if (scan->filtered || scan->read->kinds || scan->read->brief ||
+      scan->read->text.len > 0)
     rc = scan_blocks(db, scan, table, stmt, from, to);
   else
     rc = scan_range(db, scan, stmt, from, to);
@@ -209,11 +212,13 @@ static int first_since(sqlite3 *db, const log_table *table, uint64_t head,
     return rc;
   uint64_t low = table->from_seq;
   uint64_t high = table->to_seq < head ? table->to_seq + 1 : head + 1;
+  bool found = false;
   rc = SQLITE_DONE;
   while (low < high) {
     uint64_t middle = low + (high - low) / 2, seq = 0;
     int64_t received = 0;
     rc = received_at(stmt, middle, &seq, &received);
+    found = found || (rc == SQLITE_ROW && received >= us);
     if (rc == SQLITE_DONE || (rc == SQLITE_ROW && received >= us))
       high = middle;
     else if (rc == SQLITE_ROW)
@@ -222,7 +227,8 @@ static int first_since(sqlite3 *db, const log_table *table, uint64_t head,
       break;
   }
   sqlite3_finalize(stmt);
-  *out_seq = low;
+  /* The last numbers of a table may have no rows. */
+  *out_seq = found ? low : table->to_seq + 1;
   return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 

@@ -33,7 +33,9 @@ static const char version_1[] =
 static const char version_2[] =
     "ALTER TABLE log_blocks ADD COLUMN columns BLOB;";
 
-const migration schema_migrations[] = {{version_1}, {version_2}};
+static const char version_3[] = "ALTER TABLE log_blocks ADD COLUMN grams BLOB;";
+
+const migration schema_migrations[] = {{version_1}, {version_2}, {version_3}};
 const size_t schema_migration_count =
     sizeof schema_migrations / sizeof *schema_migrations;
 

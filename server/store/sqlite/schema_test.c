@@ -97,6 +97,19 @@ static void an_old_file_is_copied_first(void **state) {
   database_close(db);
 }
 
+static void every_version_leads_to_the_newest(void **state) {
+  fixture *f = *state;
+  sqlite3 *db = open_path(f->path);
+  for (size_t version = 1; version <= schema_migration_count; version++)
+    assert_int_equal(
+        schema_migrate(db, f->path, schema_migrations, version, &f->error),
+        TT_OK);
+  assert_int_equal(ask(db, "SELECT count(columns) + count(grams)"
+                           " FROM log_blocks"),
+                   0);
+  database_close(db);
+}
+
 static void a_step_that_fails_leaves_the_version_before(void **state) {
   fixture *f = *state;
   sqlite3 *db = open_path(f->path);
@@ -190,6 +203,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_new_file_gets_every_step_and_no_backup),
       TEST(an_old_file_is_copied_first),
+      TEST(every_version_leads_to_the_newest),
       TEST(a_step_that_fails_leaves_the_version_before),
       TEST(a_newer_file_is_refused),
       TEST(a_strangers_database_is_refused),

@@ -3,6 +3,7 @@
 
 #include "server/store/columns.h"
 #include "server/store/counter.h"
+#include "server/store/grams.h"
 #include "server/store/range.h"
 #include "server/store/sqlite/backup.h"
 #include "server/store/sqlite/database.h"
@@ -68,7 +69,7 @@
                " summarised_to = ?4 WHERE id = ?1")                            \
   X(DROP_TABLE, "DELETE FROM log_tables WHERE id = ?1")                        \
   X(PUT_BLOCK, "INSERT INTO log_blocks(from_seq, kinds, levels, bloom,"        \
-               " columns) VALUES(?1, ?2, ?3, ?4, ?5)")                         \
+               " columns, grams) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")              \
   X(DROP_BLOCKS, "DELETE FROM log_blocks WHERE from_seq IN (SELECT from_seq"   \
                  " FROM log_blocks WHERE from_seq BETWEEN ?1 AND ?2"           \
                  " LIMIT ?3)")                                                 \
@@ -288,6 +289,7 @@ bool block_of(const log_table *table, uint64_t seq, uint64_t *out_from,
 typedef struct blocks {
   sqlite3_stmt *get;
   sqlite3_stmt *get_columns;
+  sqlite3_stmt *get_grams;
   columns *columns; /* owned; NULL until asked for */
 } blocks;
 
@@ -298,6 +300,9 @@ void blocks_fini(blocks *b);
  * a summary that says so makes it false. */
 int blocks_may_match(blocks *b, uint64_t from, const store_read *read,
                      bool *out_may);
+
+/* The same for a text. */
+int blocks_may_have(blocks *b, uint64_t from, tti_slice text, bool *out_may);
 
 /* The columns of that block until the next call; NULL: it has none. */
 int blocks_columns(blocks *b, uint64_t from, const columns **out_columns);
