@@ -11,13 +11,25 @@ void reload_log(const config *c) {
 }
 
 tt_error reload_rules_new(const config *c, auth_rules **out_rules) {
-  auth_rules *rules = calloc(1, sizeof(*rules));
+  size_t count = 0;
+  while (c->trusted_proxies && c->trusted_proxies[count])
+    count++;
+  auth_rules *rules = calloc(1, sizeof(*rules) + count * sizeof(http_network));
   if (!rules)
     return TT_ENOMEM;
+  http_network *networks = (http_network *)(rules + 1);
+  for (size_t i = 0; i < count; i++) /* were checked as they were read */
+    http_network_parse(tti_slice_of(c->trusted_proxies[i]), &networks[i]);
   *rules = (auth_rules){
       .hosts = (const char *const *)c->hosts,
       .cors_origins = (const char *const *)c->cors_origins,
+      .proxies = {networks, count},
+      .open_rate = c->open_rate,
+      .open_burst = c->open_burst,
   };
+  for (char *const *name = c->open; name && *name; name++)
+    rules->open |=
+        strcmp(*name, "fleet") == 0 ? AUTH_OPEN_FLEET : AUTH_OPEN_INGEST;
   *out_rules = rules;
   return TT_OK;
 }

@@ -189,6 +189,7 @@ static tt_error make_readers(server *s) {
   pthread_mutex_lock(&s->feed_mutex);
   s->feed = made;
   pthread_mutex_unlock(&s->feed_mutex);
+  auth_watch(s->auth, feed_auth_changed, made);
   return history_new(s->store, &s->history);
 }
 

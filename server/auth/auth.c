@@ -1,29 +1,13 @@
 #include "server/auth/table.h"
 
+#include "server/io/clock.h"
+
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-/* The tokens of the environment come first and never change; those of the store
- * follow and are replaced as a whole. The table is looked at once a connection
- * (the gate remembers), so a mutex and a walk over all of it are cheap enough,
- * and the walk takes the same time whatever was presented. */
-struct auth {
-  auth_options options;
-  pthread_mutex_t mutex;
-  auth_entry *entries; /* under the mutex */
-  size_t count;
-  size_t fixed; /* of the environment */
-  /* Stored with release after the table has changed, so that who reads the new
-   * number with acquire also finds the new table. */
-  _Atomic uint64_t generation;
-  _Atomic bool has_tokens;
-  /* Stored with release, loaded with acquire: who finds rules finds them
-   * filled in. */
-  const auth_rules *_Atomic rules;
-};
+/* As many addresses as are told apart: 768 KiB each, once it is needed. */
+enum { OPEN_ADDRESSES = 32768, WRONG_ADDRESSES = 4096 };
 
 static bool add_fixed(auth *a, const char *id, const char *token,
                       unsigned scopes) {
@@ -31,6 +15,7 @@ static bool add_fixed(auth *a, const char *id, const char *token,
     return false;
   auth_entry *entry = &a->entries[a->fixed++];
   strcpy(entry->id, id);
+  strcpy(entry->name, id);
   entry->scopes = scopes;
   auth_digest(tti_slice_of(token), entry->sha256);
   return true;
@@ -43,7 +28,8 @@ tt_error auth_new(const auth_options *options, auth **out_auth) {
   a->options = *options;
   pthread_mutex_init(&a->mutex, NULL);
   a->entries = calloc(3, sizeof(*a->entries));
-  if (!a->entries) {
+  if (!a->entries || auth_buckets_new(OPEN_ADDRESSES, &a->open) != TT_OK ||
+      auth_buckets_new(WRONG_ADDRESSES, &a->wrong) != TT_OK) {
     auth_free(a);
     return TT_ENOMEM;
   }
@@ -56,6 +42,8 @@ tt_error auth_new(const auth_options *options, auth **out_auth) {
   static const auth_rules none = {.hosts = NULL};
   atomic_init(&a->rules, options->rules ? options->rules : &none);
   tt_error error = auth_refresh(a);
+  if (error == TT_OK)
+    error = auth_logins_load(a);
   if (error != TT_OK) {
     auth_free(a);
     return error;
@@ -68,6 +56,9 @@ void auth_free(auth *a) {
   if (!a)
     return;
   pthread_mutex_destroy(&a->mutex);
+  auth_buckets_free(a->open);
+  auth_buckets_free(a->wrong);
+  free(a->logins);
   free(a->entries);
   free(a);
 }
@@ -92,6 +83,7 @@ tt_error auth_refresh(auth *a) {
   for (size_t i = 0; i < found; i++) {
     auth_entry *entry = &entries[a->fixed + i];
     memcpy(entry->id, tokens[i].id, sizeof(entry->id));
+    memcpy(entry->name, tokens[i].name, sizeof(entry->name));
     entry->scopes = tokens[i].scopes;
     memcpy(entry->sha256, tokens[i].sha256, sizeof(entry->sha256));
   }
@@ -99,10 +91,21 @@ tt_error auth_refresh(auth *a) {
   a->entries = entries;
   a->count = a->fixed + found;
   atomic_store_explicit(&a->has_tokens, a->count > 0, memory_order_relaxed);
-  atomic_fetch_add_explicit(&a->generation, 1, memory_order_release);
   pthread_mutex_unlock(&a->mutex);
+  auth_changed(a);
   free(tokens);
   return TT_OK;
+}
+
+void auth_changed(auth *a) {
+  atomic_fetch_add_explicit(&a->generation, 1, memory_order_release);
+  if (a->watcher)
+    a->watcher(a->watcher_context);
+}
+
+void auth_watch(auth *a, void (*changed)(void *context), void *context) {
+  a->watcher_context = context;
+  a->watcher = changed;
 }
 
 bool auth_has_tokens(auth *a) {
@@ -149,6 +152,25 @@ bool auth_lookup_id(auth *a, const char *id, auth_entry *out_entry) {
     if (strcmp(a->entries[i].id, id) == 0) {
       *out_entry = a->entries[i];
       found = true;
+    }
+  }
+  pthread_mutex_unlock(&a->mutex);
+  return found;
+}
+
+bool auth_lookup_login(auth *a, const unsigned char sha256[32],
+                       auth_entry *out_entry, int64_t *out_expires_us) {
+  bool found = false;
+  pthread_mutex_lock(&a->mutex);
+  const auth_login *login = NULL;
+  for (size_t i = 0; i < a->login_count; i++)
+    if (CRYPTO_memcmp(a->logins[i].sha256, sha256, 32) == 0)
+      login = &a->logins[i];
+  for (size_t i = 0; login && i < a->count && !found; i++) {
+    if (memcmp(a->entries[i].sha256, login->token_sha256, 32) == 0) {
+      *out_entry = a->entries[i];
+      *out_expires_us = login->expires_us;
+      found = login->expires_us > server_wall_us();
     }
   }
   pthread_mutex_unlock(&a->mutex);

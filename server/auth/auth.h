@@ -2,6 +2,7 @@
 #define AUTH_AUTH_H
 
 #include "server/http/describe.h"
+#include "server/http/forwarded.h"
 #include "server/store/store.h"
 
 /* Who may do what. Scopes are bits; admin includes the others. */
@@ -20,11 +21,18 @@ enum {
 
 typedef struct auth auth;
 
+/* What a route may be opened by, beside its scope: rules.open. */
+enum { AUTH_OPEN_INGEST = 1 << 8, AUTH_OPEN_FLEET = 1 << 9 };
+
 /* What the configuration says about requests, and may say otherwise while the
  * server runs. Lists are NULL-terminated or NULL. */
 typedef struct auth_rules {
   const char *const *hosts;        /* further Host names */
   const char *const *cors_origins; /* pages of these may use us */
+  http_proxies proxies;            /* whose word counts on who asks */
+  unsigned open;       /* AUTH_OPEN_… bits: no token is needed for these */
+  uint64_t open_rate;  /* … but so many requests a second an address */
+  uint64_t open_burst; /* … and so many at once */
 } auth_rules;
 
 typedef struct auth_options {
@@ -65,10 +73,20 @@ bool auth_gate(http_request *request, const http_route *route, void *context);
  * connection's next request. */
 const char *auth_subject(http_request *request);
 
-/* Grows when a token is made or revoked; a stream compares it now and then and
- * ends when its token is gone (auth_still_valid). Any thread. */
-uint64_t auth_generation(auth *a);
+/* The name of the token that a request came with, or "". */
+const char *auth_name(const http_request *request);
+
+/* Whether the request would pass the gate again: its token was not revoked, its
+ * login not ended. A stream asks when it is told of a change, and now and then,
+ * since logins end by themselves. */
 bool auth_still_valid(auth *a, http_request *request);
+
+/* Grows when a token is made or revoked or a login ends. Any thread. */
+uint64_t auth_generation(auth *a);
+
+/* Calls `changed` after each of these changes, on any thread; it must not
+ * block. One watcher; before requests come in. */
+void auth_watch(auth *a, void (*changed)(void *context), void *context);
 
 /* ---- Tokens ---- */
 
@@ -108,11 +126,20 @@ void auth_serve_token_create(http_request *request, void *context);
 void auth_serve_token_list(http_request *request, void *context);
 void auth_serve_token_revoke(http_request *request, void *context);
 
+/* Browsers; http_handlers with an auth as their context, without a scope.
+ * POST /login {"token"} -> 200 and a cookie that stands for the token, for
+ * AUTH_LOGIN_HOURS; GET /login tells what the request is let in by; POST
+ * /logout -> 204, the cookie is worth nothing any more. */
+void auth_serve_login(http_request *request, void *context);
+void auth_serve_login_state(http_request *request, void *context);
+void auth_serve_logout(http_request *request, void *context);
+
 /* One token as JSON, without its text: {"id", "name", "scopes", "created_at"}.
  * `text` NULL: none. */
 void auth_token_json(tti_buf *out, const store_token *token, const char *text);
 
 extern const http_description auth_token_create_about, auth_token_list_about,
-    auth_token_revoke_about;
+    auth_token_revoke_about, auth_login_about, auth_login_state_about,
+    auth_logout_about;
 
 #endif

@@ -104,8 +104,17 @@ static size_t fake_tokens(store *s, store_token *out_tokens, size_t max,
   return f->count;
 }
 
-static const store_ops fake_ops = {
-    .name = "fake", .submit = fake_submit, .tokens = fake_tokens};
+static tt_error fake_setting(store *s, const char *name, tti_buf *out_value) {
+  (void)s;
+  (void)name;
+  (void)out_value;
+  return TT_ENOTFOUND;
+}
+
+static const store_ops fake_ops = {.name = "fake",
+                                   .submit = fake_submit,
+                                   .tokens = fake_tokens,
+                                   .setting = fake_setting};
 
 static void a_token_is_in_force_until_it_is_revoked(void **state) {
   (void)state;

@@ -27,9 +27,7 @@ static bool is_configured_name(const auth_policy *policy, tti_slice name) {
   return false;
 }
 
-/* "http://localhost:6060" and Host "localhost:6060" are one place. The scheme
- * is not compared: TLS may have been taken off before us. */
-static bool is_same_origin(tti_slice origin, tti_slice host) {
+bool auth_is_same_origin(tti_slice origin, tti_slice host) {
   static const char *const schemes[] = {"http://", "https://"};
   for (size_t i = 0; i < 2; i++) {
     size_t len = strlen(schemes[i]);
@@ -60,7 +58,7 @@ auth_finding auth_browser_check(const auth_policy *policy,
                  auth_is_cors_origin(policy->cors_origins, head->origin);
   if (head->changes_state && !allowed) {
     if (head->many_origins ||
-        (head->origin.ptr && !is_same_origin(head->origin, head->host)))
+        (head->origin.ptr && !auth_is_same_origin(head->origin, head->host)))
       return AUTH_FOREIGN_ORIGIN;
     if (tti_slice_eq_nocase(head->fetch_site, TTI_SLICE("cross-site")))
       return AUTH_FOREIGN_ORIGIN;

@@ -37,6 +37,10 @@ auth_finding auth_browser_check(const auth_policy *policy,
 /* Whether pages of this origin were allowed in by name. */
 bool auth_is_cors_origin(const char *const *cors_origins, tti_slice origin);
 
+/* Whether an Origin is that of the pages of this Host. The scheme is not
+ * compared: TLS may have been taken off before us. */
+bool auth_is_same_origin(tti_slice origin, tti_slice host);
+
 /* "localhost:6060" -> "localhost", "[::1]:80" -> "[::1]". */
 tti_slice auth_host_name(tti_slice host);
 

@@ -1,21 +1,34 @@
 #include "server/auth/browser.h"
 #include "server/auth/table.h"
+#include "server/io/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-/* What a connection remembers of its last token, since hashing each request
- * would be a tenth of what a small POST costs. An all-zero memory (no value) is
- * a request without a token. */
+/* What a request shows to be let in. */
+typedef struct credential {
+  tti_slice value; /* of the Authorization header, or of our cookie */
+  bool is_cookie;
+} credential;
+
+/* What a connection remembers of its last credential, since hashing each
+ * request would be a tenth of what a small POST costs. An all-zero memory (no
+ * value) is a request without one. */
 typedef struct memory {
   uint64_t generation; /* when it was looked up */
-  char id[40];         /* "" : no token */
-  unsigned scopes;
+  auth_entry entry;    /* id "": none is in force */
+  int64_t expires_us;  /* wall; 0: not by itself */
+  unsigned char login[32];
+  bool is_cookie;
   size_t len;
-  char value[]; /* the Authorization header, as sent */
+  char value[]; /* as sent */
 } memory;
 
-/* The longest Authorization value that is looked at. */
-enum { VALUE_MAX = 2048 };
+enum {
+  SCOPES = AUTH_INGEST | AUTH_READ | AUTH_ADMIN,
+  /* The longest Authorization value that is looked at. */
+  VALUE_MAX = 2048
+};
 
 static void forget(void *data) {
   free(data);
@@ -23,20 +36,6 @@ static void forget(void *data) {
 
 static memory *remembered(const http_request *request) {
   return http_connection_data(request);
-}
-
-/* The names under which proxies tell that they are there. */
-static const char *const proxy_headers[] = {
-    "Forwarded",          "X-Forwarded-For",
-    "X-Forwarded-Host",   "X-Forwarded-Proto",
-    "X-Forwarded-Server", "X-Forwarded-Port",
-    "X-Real-IP",          "Via"};
-
-static const char *proxy_header(const http_request *request) {
-  for (size_t i = 0; i < sizeof(proxy_headers) / sizeof(proxy_headers[0]); i++)
-    if (http_request_header(request, proxy_headers[i]).ptr)
-      return proxy_headers[i];
-  return NULL;
 }
 
 static bool pass_browser(auth *a, http_request *request, bool needs_token) {
@@ -57,7 +56,7 @@ static bool pass_browser(auth *a, http_request *request, bool needs_token) {
     head.fetch_site = http_request_header(request, "Sec-Fetch-Site");
   }
   if (needs_token && !policy.has_tokens && !policy.insecure)
-    head.proxy_header = proxy_header(request);
+    head.proxy_header = auth_proxy_header(request);
   tti_slice name = auth_host_name(head.host);
   int name_len = name.len > 80 ? 80 : (int)name.len;
   switch (auth_browser_check(&policy, &head, needs_token)) {
@@ -123,118 +122,186 @@ static tti_slice bearer(tti_slice value) {
   return tti_slice_trim((tti_slice){value.ptr + n, value.len - n});
 }
 
-/* Looks the header up and remembers what was found; NULL: out of memory. */
-static memory *look_up(auth *a, http_request *request, tti_slice value) {
-  memory *m = calloc(1, sizeof(*m) + value.len);
+/* The first of what the request has: who sends a token means it. */
+static credential credential_of(const http_request *request) {
+  credential c = {http_request_header(request, "Authorization"), false};
+  if (!c.value.ptr) {
+    c.value = auth_cookie(request);
+    c.is_cookie = c.value.ptr != NULL;
+  }
+  return c;
+}
+
+/* Looks it up and remembers what was found; NULL: out of memory. */
+static memory *look_up(auth *a, http_request *request, const credential *c) {
+  memory *m = calloc(1, sizeof(*m) + c->value.len);
   if (!m)
     return NULL;
-  auth_entry entry;
   /* Read before the table: a change in between only costs another look. */
   m->generation = auth_generation(a);
-  tti_slice token = bearer(value);
-  if (token.ptr && auth_lookup(a, token, &entry)) {
-    memcpy(m->id, entry.id, sizeof(m->id));
-    m->scopes = entry.scopes;
+  m->is_cookie = c->is_cookie;
+  tti_slice token = c->is_cookie ? c->value : bearer(c->value);
+  bool found = false;
+  if (c->is_cookie) {
+    auth_digest(token, m->login);
+    found = auth_lookup_login(a, m->login, &m->entry, &m->expires_us);
+  } else if (token.ptr) {
+    found = auth_lookup(a, token, &m->entry);
   }
-  m->len = value.len;
-  if (value.ptr)
-    memcpy(m->value, value.ptr, value.len);
+  if (!found)
+    m->entry = (auth_entry){.id = ""};
+  m->len = c->value.len;
+  if (c->value.len)
+    memcpy(m->value, c->value.ptr, c->value.len);
   http_connection_set_data(request, m, forget);
   return m;
 }
 
-static const char *scope_name(unsigned scope) {
-  return scope == AUTH_INGEST ? "ingest"
-         : scope == AUTH_READ ? "read"
-                              : "admin";
+static bool is_over(const memory *m) {
+  return m->expires_us && m->expires_us <= server_wall_us();
 }
 
-static void challenge(http_request *request, const char *what) {
-  http_reply_header(request, "WWW-Authenticate", "Bearer");
-  http_reply_error(request, 401, "unauthorized", "%s", what);
-}
-
-bool auth_gate(http_request *request, const http_route *route, void *context) {
-  auth *a = context;
-  const auth_options *options = auth_options_of(a);
-  /* The folder's mode decides who reaches the Unix socket. */
-  if (http_request_is_local_admin(request))
-    return true;
-  allow_origin(a, request);
-  if (!pass_browser(a, request, route->scope != AUTH_NONE))
-    return false;
-  bool open = !auth_has_tokens(a) &&
-              (options->insecure || !options->listens_beyond_loopback);
-  tti_slice value = {NULL, 0};
-  if (!open && route->scope != AUTH_NONE) {
-    value = http_request_header(request, "Authorization");
-    /* A proxy before us may have looked at the other one. */
-    if (value.ptr && http_request_header_count(request, "Authorization") > 1) {
-      challenge(request, "Authorization is given more than once");
-      return false;
-    }
-  }
-  if (value.len > VALUE_MAX) {
-    challenge(request, "the Authorization header is longer than any token");
-    return false;
-  }
+/* What is known of the credential; NULL: out of memory, or there is none. */
+static memory *recall(auth *a, http_request *request, const credential *c) {
   memory *m = remembered(request);
   bool known = m && m->generation == auth_generation(a) &&
-               tti_slice_eq(value, (tti_slice){m->value, m->len});
-  if (!known && (value.len || m))
-    m = look_up(a, request, value);
-  if (open || route->scope == AUTH_NONE)
-    return true;
-  if (!value.len) {
-    /* Signed by the configured CA, and asked for nothing else. */
-    if (route->scope == AUTH_INGEST && *http_request_certificate(request))
-      return true;
-    challenge(request, "this route needs a token: send `Authorization: Bearer "
-                       "tt_…`; `telltale token create` makes one");
-    return false;
-  }
-  if (!m) {
-    http_reply_error(request, 503, "out_of_memory",
-                     "out of memory while looking at the token; try again");
-    return false;
-  }
-  if (!m->id[0]) {
-    challenge(request, "the token is not one in force: it is wrong or was "
-                       "revoked; `telltale token list` shows those that are");
-    return false;
-  }
-  if (m->scopes & (AUTH_ADMIN | route->scope))
-    return true;
+               m->is_cookie == c->is_cookie && !is_over(m) &&
+               tti_slice_eq(c->value, (tti_slice){m->value, m->len});
+  return known || (!c->value.len && !m) ? m : look_up(a, request, c);
+}
+
+static const char *scope_name(unsigned scope) {
+  return scope & AUTH_INGEST ? "ingest" : scope & AUTH_READ ? "read" : "admin";
+}
+
+static bool challenge(http_request *request, const char *what) {
+  http_reply_header(request, "WWW-Authenticate", "Bearer");
+  http_reply_error(request, 401, "unauthorized", "%s", what);
+  return false;
+}
+
+static bool wrong_scope(http_request *request, unsigned scope) {
   http_reply_header(request, "WWW-Authenticate",
                     "Bearer error=\"insufficient_scope\"");
   http_reply_error(request, 403, "insufficient_scope",
                    "the token is good but lacks the scope `%s` that this route "
                    "needs",
-                   scope_name(route->scope));
+                   scope_name(scope));
   return false;
+}
+
+/* On a route that is open to everyone: whether this address has not asked too
+ * often. What a proxy passes on does not count as this machine's own. */
+static bool in_pace(auth *a, http_request *request, const auth_rules *rules) {
+  const http_address *client = http_request_client(request);
+  char text[24];
+  if (http_address_is_loopback(client) && !auth_proxy_header(request))
+    return true;
+  auth_pace pace = {rules->open_rate, 1, rules->open_burst};
+  uint64_t wait_s =
+      auth_bucket_take(a->open, client, &pace, server_monotonic_us());
+  if (!wait_s)
+    return true;
+  snprintf(text, sizeof(text), "%llu", (unsigned long long)wait_s);
+  http_reply_header(request, "Retry-After", text);
+  http_reply_error(request, 429, "rate_limited",
+                   "%s sends more than %llu requests a second without a token; "
+                   "try again in %s s, or send a token",
+                   http_request_client_text(request),
+                   (unsigned long long)rules->open_rate, text);
+  return false;
+}
+
+/* The route needs a token. */
+static bool pass_token(auth *a, http_request *request, unsigned scope,
+                       const credential *c, const memory *m) {
+  const auth_rules *rules = auth_rules_of(a);
+  bool found = m && m->entry.id[0];
+  bool shown = c->value.len && (found || !c->is_cookie);
+  /* Signed by the configured CA, and asked for nothing else. */
+  if (!shown && (scope & AUTH_INGEST) && *http_request_certificate(request))
+    return true;
+  if (!shown && (scope & rules->open))
+    return in_pace(a, request, rules);
+  if (!c->value.len)
+    return challenge(request,
+                     "this route needs a token: send `Authorization: Bearer "
+                     "tt_…`; `telltale token create` makes one");
+  if (!m) {
+    http_reply_error(request, 503, "out_of_memory",
+                     "out of memory while looking at the token; try again");
+    return false;
+  }
+  if (!found)
+    return challenge(request,
+                     c->is_cookie
+                         ? "the login is over; log in again"
+                         : "the token is not one in force: it is wrong or was "
+                           "revoked; `telltale token list` shows those that "
+                           "are");
+  return m->entry.scopes & (AUTH_ADMIN | (scope & SCOPES))
+             ? true
+             : wrong_scope(request, scope);
+}
+
+bool auth_gate(http_request *request, const http_route *route, void *context) {
+  auth *a = context;
+  const auth_options *options = auth_options_of(a);
+  bool needed = route->scope & SCOPES;
+  /* The folder's mode decides who reaches the Unix socket. */
+  if (http_request_is_local_admin(request))
+    return true;
+  allow_origin(a, request);
+  if (!auth_find_client(a, request) || !pass_browser(a, request, needed))
+    return false;
+  bool open = !auth_has_tokens(a) &&
+              (options->insecure || !options->listens_beyond_loopback);
+  credential c = {{NULL, 0}, false};
+  if (!open)
+    c = credential_of(request);
+  /* A proxy before us may have looked at the other one. */
+  if (needed && c.value.ptr && !c.is_cookie &&
+      http_request_header_count(request, "Authorization") > 1)
+    return challenge(request, "Authorization is given more than once");
+  if (c.value.len > VALUE_MAX) {
+    if (needed)
+      return challenge(request,
+                       "the Authorization header is longer than any token");
+    c = (credential){{NULL, 0}, false};
+  }
+  memory *m = recall(a, request, &c);
+  return open || !needed || pass_token(a, request, route->scope, &c, m);
 }
 
 const char *auth_subject(http_request *request) {
   const memory *m = remembered(request);
-  return m && m->id[0] ? m->id : http_request_certificate(request);
+  return m && m->entry.id[0] ? m->entry.id : http_request_certificate(request);
+}
+
+const char *auth_name(const http_request *request) {
+  const memory *m = remembered(request);
+  return m && m->entry.id[0] ? m->entry.name
+                             : http_request_certificate(request);
 }
 
 bool auth_still_valid(auth *a, http_request *request) {
   const auth_options *options = auth_options_of(a);
   const http_route *route = http_request_route(request);
-  if (http_request_is_local_admin(request) || route->scope == AUTH_NONE)
+  if (http_request_is_local_admin(request) || !(route->scope & SCOPES))
     return true;
   memory *m = remembered(request);
   auth_entry entry;
-  if (!m || !m->id[0])
+  int64_t expires_us;
+  if (!m || !m->entry.id[0])
     return !auth_has_tokens(a) &&
            (options->insecure || !options->listens_beyond_loopback);
   /* What came with a token ends with it, even where none is needed any more. */
   uint64_t generation = auth_generation(a);
-  if (m->generation == generation)
+  if (m->generation == generation && !is_over(m))
     return true;
-  if (!auth_lookup_id(a, m->id, &entry) ||
-      !(entry.scopes & (AUTH_ADMIN | route->scope)))
+  if (!(m->is_cookie ? auth_lookup_login(a, m->login, &entry, &expires_us)
+                     : auth_lookup_id(a, m->entry.id, &entry)) ||
+      !(entry.scopes & (AUTH_ADMIN | (route->scope & SCOPES))))
     return false;
   m->generation = generation;
   return true;

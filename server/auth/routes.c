@@ -36,18 +36,13 @@ static void reply_json(http_request *request, int status, tti_buf *body) {
 }
 
 void auth_token_json(tti_buf *out, const store_token *token, const char *text) {
-  char scopes[AUTH_SCOPES_TEXT], created[TTI_RFC3339_MAX];
-  auth_scopes_text(token->scopes, scopes);
+  char created[TTI_RFC3339_MAX];
   tti_rfc3339_format(token->created_us, created);
   tti_buf_printf(out, "{\"id\":\"%s\",\"name\":", token->id);
   tti_json_write_text(out, token->name);
-  tti_buf_append_text(out, ",\"scopes\":[");
-  for (const char *at = scopes; *at;) {
-    size_t len = strcspn(at, ",");
-    tti_buf_printf(out, "%s\"%.*s\"", at == scopes ? "" : ",", (int)len, at);
-    at += len + (at[len] == ',');
-  }
-  tti_buf_printf(out, "],\"created_at\":\"%s\"", created);
+  tti_buf_append_text(out, ",\"scopes\":");
+  auth_scopes_json(out, token->scopes);
+  tti_buf_printf(out, ",\"created_at\":\"%s\"", created);
   if (text)
     tti_buf_printf(out, ",\"token\":\"%s\"", text);
   tti_buf_append_char(out, '}');
@@ -64,6 +59,10 @@ static void answer(loop_task *task) {
     server_log(TT_LEVEL_ERROR, "auth",
                "out of memory while reading the tokens again; restart to be "
                "sure that the change is in force");
+  if (c->job.verdict == STORE_OK)
+    server_log(TT_LEVEL_INFO, "auth", "token %s: token=%s by=\"%s\" client=%s",
+               created ? "made" : "revoked", c->job.token.id,
+               auth_name(c->request), http_request_client_text(c->request));
   if (c->job.verdict == STORE_OK && created) {
     auth_token_json(&body, &c->job.token, c->text);
     http_reply_header(c->request, "Cache-Control", "no-store");

@@ -19,13 +19,13 @@ void auth_digest(tti_slice text, unsigned char out_sha256[32]) {
          out_sha256);
 }
 
-void auth_token_generate(char out_text[AUTH_TOKEN_TEXT],
-                         unsigned char out_sha256[32]) {
+void auth_secret_generate(const char *prefix, char out_text[AUTH_TOKEN_TEXT],
+                          unsigned char out_sha256[32]) {
   unsigned char bytes[33] = {0}; /* 32, and one that makes whole groups */
   char base64[45];
   tti_random_bytes(bytes, 32);
   EVP_EncodeBlock((unsigned char *)base64, bytes, sizeof(bytes));
-  memcpy(out_text, "tt_", 3);
+  memcpy(out_text, prefix, 3);
   for (size_t i = 0; i < 43; i++)
     out_text[3 + i] = base64[i] == '+'   ? '-'
                       : base64[i] == '/' ? '_'
@@ -34,6 +34,11 @@ void auth_token_generate(char out_text[AUTH_TOKEN_TEXT],
   auth_digest(tti_slice_of(out_text), out_sha256);
   OPENSSL_cleanse(bytes, sizeof(bytes));
   OPENSSL_cleanse(base64, sizeof(base64));
+}
+
+void auth_token_generate(char out_text[AUTH_TOKEN_TEXT],
+                         unsigned char out_sha256[32]) {
+  auth_secret_generate("tt_", out_text, out_sha256);
 }
 
 unsigned auth_scopes_parse(tti_slice text) {
@@ -62,6 +67,17 @@ void auth_scopes_text(unsigned scopes, char out_text[AUTH_SCOPES_TEXT]) {
     if (scopes & scope_names[i].bit)
       len += (size_t)snprintf(out_text + len, AUTH_SCOPES_TEXT - len, "%s%s",
                               len ? "," : "", scope_names[i].name);
+}
+
+void auth_scopes_json(tti_buf *out, unsigned scopes) {
+  const char *glue = "[";
+  for (size_t i = 0; i < SCOPE_COUNT; i++) {
+    if (!(scopes & scope_names[i].bit))
+      continue;
+    tti_buf_printf(out, "%s\"%s\"", glue, scope_names[i].name);
+    glue = ",";
+  }
+  tti_buf_append_text(out, *glue == '[' ? "[]" : "]");
 }
 
 static bool is_name(tti_slice name) {

@@ -33,6 +33,16 @@
   X(cors_origins, LIST, LIVE, "cors_origins", "TELLTALE_CORS_ORIGINS",         \
     "--cors-origin", "",                                                       \
     "origins whose pages may use this server, such as https://app.example")    \
+  X(trusted_proxies, LIST, LIVE, "trusted_proxies",                            \
+    "TELLTALE_TRUSTED_PROXIES", "--trusted-proxy", "",                         \
+    "networks whose X-Forwarded-For or Forwarded is believed, such as "        \
+    "10.0.0.0/8")                                                              \
+  X(open, LIST, LIVE, "open", "TELLTALE_OPEN", "--open", "",                   \
+    "what may be sent without a token: ingest, fleet")                         \
+  X(open_rate, COUNT, LIVE, "limits.open_rate", "TELLTALE_OPEN_RATE",          \
+    "--open-rate", "10", "requests a second an address without a token")       \
+  X(open_burst, COUNT, LIVE, "limits.open_burst", "TELLTALE_OPEN_BURST",       \
+    "--open-burst", "100", "... and so many at once")                          \
   X(log_format, STRING, LIVE, "log_format", "TELLTALE_LOG_FORMAT",             \
     "--log-format", "logfmt", "the server's own log lines: logfmt or json")    \
   X(log_level, STRING, LIVE, "log_level", "TELLTALE_LOG_LEVEL", "--log-level", \

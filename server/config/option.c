@@ -1,6 +1,7 @@
 #include "server/config/option.h"
 
 #include "server/config/value.h"
+#include "server/http/address.h"
 #include <stdlib.h>
 
 const config_option config_options[] = {
@@ -50,6 +51,8 @@ static const limit limits[] = {
     {"limits.budget", NULL, KIB *KIB, 1024 * GIB},
     {"limits.connections", NULL, 1, 1000000},
     {"limits.stall", NULL, 1, DAY},
+    {"limits.open_rate", NULL, 1, 1000000},
+    {"limits.open_burst", NULL, 1, 1000000},
     {"shutdown_timeout", NULL, 0, DAY},
 };
 
@@ -250,6 +253,15 @@ static const char *list_wants(const config_option *option, tti_slice item) {
   if (strcmp(option->key, "cors_origins") == 0 && !is_origin(item))
     return "origins as browsers send them, such as https://app.example or "
            "http://localhost:3000, without a path";
+  http_network network;
+  if (strcmp(option->key, "trusted_proxies") == 0 &&
+      !http_network_parse(item, &network))
+    return "addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, with no "
+           "bit set behind the prefix";
+  if (strcmp(option->key, "open") == 0 &&
+      !tti_slice_eq(item, TTI_SLICE("ingest")) &&
+      !tti_slice_eq(item, TTI_SLICE("fleet")))
+    return "ingest and fleet";
   return NULL;
 }
 

@@ -32,7 +32,8 @@ typedef struct feed_loop {
   bool timers; /* were initialised, which only the loop's thread may do */
   bool closing;
   loop_task close_task;
-  uint64_t auth_seen; /* auth_generation as of the last check */
+  loop_task auth_task;
+  atomic_bool auth_posted; /* auth_task is on its way */
   atomic_size_t subscribers;
   atomic_size_t log_subscribers;
 
@@ -175,15 +176,27 @@ static bool token_is_gone(hub_sub *sub) {
   return !auth_still_valid(c->loop->feed->options.auth, c->request);
 }
 
+static void auth_task_run(loop_task *task) {
+  feed_loop *l = LIST_ENTRY(task, feed_loop, auth_task);
+  /* Acquire, with the exchange's release: a change that finds the task on its
+   * way is seen by what follows. */
+  atomic_exchange_explicit(&l->auth_posted, false, memory_order_acq_rel);
+  hub_end_where(l->hub, token_is_gone);
+}
+
+void feed_auth_changed(void *context) {
+  feed *f = context;
+  for (size_t i = 0; i < f->count; i++) {
+    feed_loop *l = &f->loops[i];
+    if (!atomic_exchange_explicit(&l->auth_posted, true, memory_order_acq_rel))
+      loop_post(l->loop, &l->auth_task);
+  }
+}
+
 static void tick_timer_fire(loop_timer *timer) {
   feed_loop *l = LIST_ENTRY(timer, feed_loop, tick_timer);
-  auth *a = l->feed->options.auth;
-  if (a) {
-    uint64_t generation = auth_generation(a);
-    if (generation != l->auth_seen)
-      hub_end_where(l->hub, token_is_gone);
-    l->auth_seen = generation;
-  }
+  if (l->feed->options.auth) /* logins end by themselves */
+    hub_end_where(l->hub, token_is_gone);
   hub_tick(l->hub);
 }
 
@@ -345,8 +358,8 @@ static tt_error feed_loop_init(feed *f, feed_loop *l, loop *on) {
   l->run_task.run = run_task_run;
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->ended, NULL);
-  if (f->options.auth)
-    l->auth_seen = auth_generation(f->options.auth);
+  l->auth_task.run = auth_task_run;
+  atomic_init(&l->auth_posted, false);
   hub_options options = {
       .env = {.now_us = env_now_us,
               .run_in = env_run_in,

@@ -35,6 +35,10 @@ tt_error feed_new(const feed_options *options, feed **out_feed);
 /* The ring has more. Any thread, cheap. Fits bus_options.wake. */
 void feed_wake(void *context);
 
+/* Ends the streams whose token or login is over, at once. Any thread. Fits
+ * auth_watch. */
+void feed_auth_changed(void *context);
+
 /* Answers the request with an event stream (or 400). Reads Last-Event-ID,
  * ?after=, ?replay=all, ?view= and the five filters from the request. */
 void feed_serve(feed *f, http_request *request, const feed_scope *scope);

@@ -648,23 +648,25 @@ void http_connection_expired(http_wheel_item *item) {
 /* ---- Opening ---- */
 
 static void read_peer(http_connection *c, int fd) {
-  struct sockaddr_storage address = {0};
-  socklen_t len = sizeof(address);
-  if (c->is_unix || getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
-    strcpy(c->peer, c->is_unix ? "unix" : "unknown");
-    c->loopback = c->is_unix;
-    return;
-  }
-  if (address.ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-    inet_ntop(AF_INET, &in->sin_addr, c->peer, sizeof(c->peer));
-    c->loopback = (ntohl(in->sin_addr.s_addr) >> 24) == 127;
-  } else {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-    inet_ntop(AF_INET6, &in6->sin6_addr, c->peer, sizeof(c->peer));
-    c->loopback = memcmp(&in6->sin6_addr, &in6addr_loopback,
-                         sizeof(in6addr_loopback)) == 0;
-  }
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } a = {.any.sa_family = AF_UNSPEC};
+  socklen_t len = sizeof(a);
+  char *text = c->peer_text;
+  if (!c->is_unix && getpeername(fd, &a.any, &len) != 0)
+    a.any.sa_family = AF_UNSPEC;
+  if (a.any.sa_family == AF_INET)
+    inet_ntop(AF_INET, &a.v4.sin_addr, text, HTTP_ADDRESS_TEXT);
+  else if (a.any.sa_family == AF_INET6)
+    inet_ntop(AF_INET6, &a.v6.sin6_addr, text, HTTP_ADDRESS_TEXT);
+  else
+    strcpy(text, c->is_unix ? "127.0.0.1" : "::");
+  http_address_parse(tti_slice_of(text), &c->peer);
+  http_address_format(&c->peer, text);
+  if (c->is_unix)
+    strcpy(text, "unix");
 }
 
 void http_connection_open(http_worker *worker, int fd, bool is_unix) {

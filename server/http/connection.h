@@ -49,7 +49,7 @@ struct http_connection {
 
   http_reading reading;
   bool secure; /* of a listener that speaks TLS */
-  bool is_unix, loopback;
+  bool is_unix;
   bool open;    /* the handle is open or closing */
   bool closing; /* uv_close was called */
   bool is_dirty;
@@ -59,7 +59,8 @@ struct http_connection {
   bool eof;
   bool unread; /* closing would lose the answer: bytes are unread */
   bool lingering;
-  char peer[46];
+  http_address peer;
+  char peer_text[HTTP_ADDRESS_TEXT];
 };
 
 /* Takes the descriptor, also when it fails. */

@@ -2,6 +2,7 @@
 #define HTTP_HTTP_H
 
 #include "lib/base/buf.h"
+#include "server/http/address.h"
 #include "server/io/loop.h"
 #include "server/io/tls.h"
 
@@ -140,13 +141,27 @@ const http_route *http_request_route(const http_request *request);
 tti_slice http_request_body(const http_request *request);
 /* First header of that name (without regard to case); ptr NULL: absent. */
 tti_slice http_request_header(const http_request *request, const char *name);
+/* The n-th (from 0) header of that name. */
+tti_slice http_request_header_at(const http_request *request, const char *name,
+                                 size_t n);
 /* How often the header was given. */
 size_t http_request_header_count(const http_request *request, const char *name);
 /* The part of the path that "{name}" matched, percent-decoded. */
 tti_slice http_request_param(const http_request *request, const char *name);
-/* "127.0.0.1" or "::1"; no port. Static for the connection. */
-const char *http_request_peer(const http_request *request);
-bool http_request_peer_is_loopback(const http_request *request);
+/* Who is at the other end of the connection: a proxy, perhaps. */
+const http_address *http_request_peer(const http_request *request);
+/* Who asks: the peer, until the gate has found out whom it speaks for. The text
+ * is "127.0.0.1" or "::1", without a port, or "unix"; it lives as long as the
+ * request. */
+const http_address *http_request_client(const http_request *request);
+const char *http_request_client_text(const http_request *request);
+/* False: out of memory, nothing was set. */
+bool http_request_set_client(http_request *request, const http_address *client,
+                             bool secure);
+/* Whether the client's own connection is encrypted. */
+bool http_request_is_secure(const http_request *request);
+/* The port that the server listens on. */
+uint16_t http_request_port(const http_request *request);
 /* True for connections over the admin-only Unix socket. */
 bool http_request_is_local_admin(const http_request *request);
 /* Whether it came by TLS, and who its client showed to be: see

@@ -147,7 +147,7 @@ tti_slice http_request_body(const http_request *request) {
 }
 
 tti_slice http_request_header(const http_request *request, const char *name) {
-  return http_head_field(&request->head, tti_slice_of(name), 0);
+  return http_request_header_at(request, name, 0);
 }
 
 size_t http_request_header_count(const http_request *request,
@@ -158,12 +158,44 @@ size_t http_request_header_count(const http_request *request,
   return count;
 }
 
-const char *http_request_peer(const http_request *request) {
-  return request->connection->peer;
+tti_slice http_request_header_at(const http_request *request, const char *name,
+                                 size_t n) {
+  return http_head_field(&request->head, tti_slice_of(name), n);
 }
 
-bool http_request_peer_is_loopback(const http_request *request) {
-  return request->connection->loopback;
+const http_address *http_request_peer(const http_request *request) {
+  return &request->connection->peer;
+}
+
+const http_address *http_request_client(const http_request *request) {
+  return request->client ? &request->client->address
+                         : &request->connection->peer;
+}
+
+const char *http_request_client_text(const http_request *request) {
+  return request->client ? request->client->text
+                         : request->connection->peer_text;
+}
+
+bool http_request_set_client(http_request *request, const http_address *address,
+                             bool secure) {
+  http_client *client = http_request_alloc(request, sizeof(*client));
+  if (!client)
+    return false;
+  client->address = *address;
+  client->secure = secure;
+  http_address_format(address, client->text);
+  request->client = client;
+  return true;
+}
+
+bool http_request_is_secure(const http_request *request) {
+  return request->client ? request->client->secure
+                         : http_request_is_tls(request);
+}
+
+uint16_t http_request_port(const http_request *request) {
+  return http_server_port(request->worker->server);
 }
 
 bool http_request_is_local_admin(const http_request *request) {

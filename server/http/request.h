@@ -25,6 +25,13 @@ typedef struct http_extra {
   char text[]; /* "Name: value\r\n" */
 } http_extra;
 
+/* Whom a proxy speaks for. */
+typedef struct http_client {
+  http_address address;
+  bool secure;
+  char text[HTTP_ADDRESS_TEXT];
+} http_client;
+
 struct http_request {
   http_connection *connection;
   http_worker *worker;
@@ -46,6 +53,7 @@ struct http_request {
   tti_slice out[2]; /* head with a small body; a body taken over */
   char *out_owned;
   http_stream *stream;
+  http_client *client; /* NULL: the peer itself */
 
   size_t weight;   /* what the connection counts it as, bytes */
   size_t charged;  /* bytes against the budget */

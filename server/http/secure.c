@@ -38,7 +38,7 @@ static void failed(http_connection *c, http_tls_failure why, const char *text) {
   }
   server_log(TT_LEVEL_INFO, "http",
              "%s did not get to speak TLS: %s (%s; %llu more not logged)",
-             c->peer, text, http_tls_failure_name(why),
+             c->peer_text, text, http_tls_failure_name(why),
              (unsigned long long)w->tls_untold);
   w->tls_told_ms = now;
   w->tls_untold = 0;

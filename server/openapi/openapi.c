@@ -175,6 +175,11 @@ static void add_derived(response *r, const http_route *route, int status) {
     if (changes)
       add(r, "Not allowed to whoever asked.", "foreign_origin");
     break;
+  case 429:
+    if (route->scope & (AUTH_OPEN_INGEST | AUTH_OPEN_FLEET))
+      add(r, "Too many requests without a token came from this address.",
+          "rate_limited");
+    break;
   case 413:
     if (body)
       add(r, "The body is over the limit.", "body_too_large");

@@ -54,6 +54,18 @@ static void token_revoke(http_request *request, void *context) {
   auth_serve_token_revoke(request, ((relay *)context)->options.auth);
 }
 
+static void login(http_request *request, void *context) {
+  auth_serve_login(request, ((relay *)context)->options.auth);
+}
+
+static void login_state(http_request *request, void *context) {
+  auth_serve_login_state(request, ((relay *)context)->options.auth);
+}
+
+static void logout(http_request *request, void *context) {
+  auth_serve_logout(request, ((relay *)context)->options.auth);
+}
+
 static void serve_openapi(http_request *request, void *context) {
   relay *r = context;
   tti_buf body;
@@ -106,10 +118,11 @@ static void make_routes(relay *r) {
     bool overlaps;
     const http_description *about;
   } table[] = {
-      {HTTP_POST_, "/events", "events", relay_serve_event, AUTH_INGEST,
-       o->max_body, true, &relay_event_about},
+      {HTTP_POST_, "/events", "events", relay_serve_event,
+       AUTH_INGEST | AUTH_OPEN_INGEST, o->max_body, true, &relay_event_about},
       {HTTP_POST_, "/events/batch", "events_batch", relay_serve_batch,
-       AUTH_INGEST, o->max_batch_body, true, &relay_batch_about},
+       AUTH_INGEST | AUTH_OPEN_INGEST, o->max_batch_body, true,
+       &relay_batch_about},
       {HTTP_GET_, "/events", "events_list", serve_list, AUTH_READ, 0, false,
        &history_list_about},
       {HTTP_GET_, "/events/stream", "events_stream", serve_stream, AUTH_READ, 0,
@@ -126,10 +139,11 @@ static void make_routes(relay *r) {
        false, &relay_rate_about},
       {HTTP_GET_, "/events/channels", "events_channels", relay_serve_channels,
        AUTH_READ, 0, false, &relay_channels_about},
-      {HTTP_POST_, "/log", "log", relay_serve_log, AUTH_INGEST, o->max_body,
-       true, &relay_log_about},
+      {HTTP_POST_, "/log", "log", relay_serve_log,
+       AUTH_INGEST | AUTH_OPEN_INGEST, o->max_body, true, &relay_log_about},
       {HTTP_POST_, "/log/batch", "log_batch", relay_serve_log_batch,
-       AUTH_INGEST, o->max_batch_body, true, &relay_log_batch_about},
+       AUTH_INGEST | AUTH_OPEN_INGEST, o->max_batch_body, true,
+       &relay_log_batch_about},
       {HTTP_GET_, "/logs/stream", "logs_stream", serve_log_stream, AUTH_READ, 0,
        false, &feed_log_stream_about},
       {HTTP_GET_, "/logs/recent", "logs_recent", serve_log_recent, AUTH_READ, 0,
@@ -148,6 +162,12 @@ static void make_routes(relay *r) {
        false, &relay_openapi_about},
       {HTTP_GET_, "/api/v1/status", "status", relay_serve_status, AUTH_READ, 0,
        false, &relay_status_about},
+      {HTTP_POST_, "/login", "login", login, AUTH_NONE, TOKEN_BODY, false,
+       &auth_login_about},
+      {HTTP_GET_, "/login", "login_state", login_state, AUTH_NONE, 0, false,
+       &auth_login_state_about},
+      {HTTP_POST_, "/logout", "logout", logout, AUTH_NONE, TOKEN_BODY, false,
+       &auth_logout_about},
       {HTTP_POST_, "/api/v1/tokens", "token_create", token_create, AUTH_ADMIN,
        TOKEN_BODY, false, &auth_token_create_about},
       {HTTP_GET_, "/api/v1/tokens", "token_list", token_list, AUTH_ADMIN, 0,

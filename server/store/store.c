@@ -40,6 +40,10 @@ tt_error store_back_up(store *s, store_backup *backup, tti_buf *out_error) {
   return TT_ESTATE;
 }
 
+tt_error store_setting(store *s, const char *name, tti_buf *out_value) {
+  return s->ops->setting(s, name, out_value);
+}
+
 bool store_row_next(const store_read *read, size_t *offset, store_row *out_row,
                     tti_slice *out_record) {
   if (read->rows.len - *offset < sizeof *out_row)

@@ -58,6 +58,7 @@ typedef enum store_job_kind {
   STORE_JOB_LOOKUP,  /* does this idempotency key have an answer? OK: no */
   STORE_JOB_TOKEN_CREATE,
   STORE_JOB_TOKEN_REVOKE,
+  STORE_JOB_SET,    /* one value in the settings table */
   STORE_JOB_BARRIER /* nothing; its verdict says all before it are done */
 } store_job_kind;
 
@@ -94,6 +95,8 @@ typedef struct store_job {
 
   uint64_t reserve;  /* RESERVE: how many; first_seq is the first */
   store_token token; /* TOKEN_CREATE; TOKEN_REVOKE reads id */
+  const char *name;  /* SET */
+  tti_slice value;
 } store_job;
 
 /* ---- Reads ---- */
@@ -219,6 +222,7 @@ typedef struct store_ops {
                    uint64_t *out_generation);
   /* NULL: it lives in memory only. */
   tt_error (*back_up)(store *s, store_backup *backup, tti_buf *out_error);
+  tt_error (*setting)(store *s, const char *name, tti_buf *out_value);
 } store_ops;
 
 /* What every implementation's struct begins with. */
@@ -266,5 +270,8 @@ tt_error store_back_up(store *s, store_backup *backup, tti_buf *out_error);
  * there; TT_EBUSY: a server has it. The database is only read. */
 tt_error store_sqlite_back_up(const char *path, store_backup *backup,
                               tti_buf *out_error);
+/* What STORE_JOB_SET kept under that name, appended. Waits for the disk: not
+ * from a loop. TT_ENOTFOUND; TT_EIO; TT_ENOMEM. */
+tt_error store_setting(store *s, const char *name, tti_buf *out_value);
 
 #endif

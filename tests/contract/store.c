@@ -734,6 +734,32 @@ static void tokens_are_kept_and_revoked(void **state) {
   assert_int_equal(tokens[1].revoked_us, 0);
 }
 
+static void a_setting_is_what_was_set_last(void **state) {
+  fixture *f = *state;
+  tti_buf value;
+  tti_buf_init(&value, 1024);
+  assert_int_equal(store_setting(f->store, "logins", &value), TT_ENOTFOUND);
+  static const char *const texts[] = {"first", "a\0b"};
+  for (size_t i = 0; i < 2; i++) {
+    waited w = {.job = {.kind = STORE_JOB_SET, .name = "logins"}};
+    w.job.value = (tti_slice){texts[i], i ? 3 : 5};
+    assert_int_equal(run(f, &w), TT_OK);
+    assert_int_equal(w.job.verdict, STORE_OK);
+  }
+  if (f->impl->persists) {
+    assert_int_equal(store_setting(f->store, "logins", &value), TT_OK);
+    assert_int_equal(value.len, 3);
+    assert_memory_equal(value.data, texts[1], 3);
+    close_store(f);
+    assert_int_equal(open_again(f), TT_OK);
+    tti_buf_clear(&value);
+    assert_int_equal(store_setting(f->store, "logins", &value), TT_OK);
+    assert_memory_equal(value.data, texts[1], 3);
+  }
+  assert_int_equal(store_setting(f->store, "other", &value), TT_ENOTFOUND);
+  tti_buf_fini(&value);
+}
+
 static void events_are_counted_on_arrival(void **state) {
   fixture *f = *state;
   append(f, "often", 5);
@@ -1356,6 +1382,7 @@ static void close_finishes_what_was_submitted(void **state) {
   X(an_empty_batch_takes_no_number)                                            \
   X(reserved_numbers_are_the_callers)                                          \
   X(a_full_queue_refuses)                                                      \
+  X(a_setting_is_what_was_set_last)                                            \
   X(tokens_are_kept_and_revoked)                                               \
   X(events_are_counted_on_arrival)                                             \
   X(names_beyond_the_limit_are_other)                                          \

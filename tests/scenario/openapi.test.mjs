@@ -219,6 +219,13 @@ const calls = {
   ],
   openapi: [[200, {}]],
   status: [[200, {}]],
+  login: [
+    [200, json({ token: tokens.TELLTALE_TOKEN_READ })],
+    [400, json({})],
+    [401, json({ token: "tt_wrong" })],
+  ],
+  login_state: [[200, {}]],
+  logout: [[204, {}]],
   token_list: [[200, {}]],
   token_create: [
     [201, json({ name: "ci", scopes: ["ingest", "read"] }, bearer("admin"))],
@@ -409,6 +416,34 @@ test("there may be so many tokens and no more", async (t) => {
   await ask(server, document, create, {
     ...made,
     headers: { ...made.headers, ...admin },
+    status: 409,
+  });
+});
+
+test("who sends too much without a token is told to wait", async (t) => {
+  const server = await startServer(t, {
+    env: tokens,
+    args: ["--open", "ingest", "--open-burst", "1", "--open-rate", "1"],
+  });
+  const document = await documentOf(server, bearer("admin"));
+  const headers = { "x-forwarded-for": "203.0.113.9" };
+  const wait = async (id, more) => {
+    for (let tries = 0; tries < 100; tries++) {
+      const answer = await ask(server, document, document.operation(id), more);
+      if (answer.status === 429) return;
+    }
+    assert.fail(`${id} never answered 429`);
+  };
+  for (const id of ["events", "events_batch", "log", "log_batch"])
+    await wait(id, json([], headers));
+  await wait("login", json({ token: "tt_wrong" }));
+});
+
+test("without tokens there is nothing to log in to", async (t) => {
+  const server = await startServer(t);
+  const document = await documentOf(server);
+  await ask(server, document, document.operation("login"), {
+    ...json({ token: "tt_any" }),
     status: 409,
   });
 });

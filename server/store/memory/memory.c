@@ -205,6 +205,7 @@ static void run_job(memory_store *m, store_job *job) {
   case STORE_JOB_TOKEN_REVOKE:
     revoke_token(m, job);
     break;
+  case STORE_JOB_SET: /* nothing reads it back in this life */
   case STORE_JOB_BARRIER:
     break;
   }
@@ -300,6 +301,14 @@ static size_t memory_tokens(store *base, store_token *out_tokens, size_t max,
   return count;
 }
 
+static tt_error memory_setting(store *base, const char *name,
+                               tti_buf *out_value) {
+  (void)base;
+  (void)name;
+  (void)out_value;
+  return TT_ENOTFOUND; /* settings are what one life tells the next */
+}
+
 static void memory_close(store *base, int timeout_ms) {
   memory_store *m = (memory_store *)base;
   (void)timeout_ms; /* every verdict was given when it was submitted */
@@ -325,7 +334,8 @@ static const store_ops memory_ops = {.name = "memory",
                                      .status = memory_status,
                                      .ranges = memory_ranges,
                                      .counts = memory_counts,
-                                     .tokens = memory_tokens};
+                                     .tokens = memory_tokens,
+                                     .setting = memory_setting};
 
 tt_error store_memory_open(const store_options *options, tti_buf *out_error,
                            store **out_store) {

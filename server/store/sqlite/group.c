@@ -27,6 +27,8 @@ int group_run_job(sqlite_store *s, store_job *job) {
     return token_create(s, job);
   case STORE_JOB_TOKEN_REVOKE:
     return token_revoke(s, job);
+  case STORE_JOB_SET:
+    return setting_put(s, job);
   case STORE_JOB_BARRIER:
     break;
   }

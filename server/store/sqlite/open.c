@@ -414,6 +414,7 @@ static const store_ops sqlite_ops = {
     .counts = sqlite_counts,
     .tokens = sqlite_tokens,
     .back_up = sqlite_back_up,
+    .setting = sqlite_setting,
 };
 
 static void init_locks(sqlite_store *s) {

@@ -28,7 +28,9 @@ static const char version_1[] =
     " digest BLOB NOT NULL UNIQUE, answers BLOB NOT NULL);"
     "CREATE TABLE tokens(id TEXT PRIMARY KEY, name TEXT NOT NULL,"
     " scopes INTEGER NOT NULL, sha256 BLOB NOT NULL UNIQUE,"
-    " created_us INTEGER NOT NULL, revoked_us INTEGER NOT NULL DEFAULT 0);";
+    " created_us INTEGER NOT NULL, revoked_us INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE settings(name TEXT PRIMARY KEY, value BLOB NOT NULL)"
+    " WITHOUT ROWID;";
 
 static const char version_2[] =
     "ALTER TABLE log_blocks ADD COLUMN columns BLOB;";

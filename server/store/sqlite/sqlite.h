@@ -63,6 +63,8 @@
                " created_us) VALUES(?1, ?2, ?3, ?4, ?5)")                      \
   X(REVOKE_TOKEN, "UPDATE tokens SET revoked_us = ?2"                          \
                   " WHERE id = ?1 AND revoked_us = 0")                         \
+  X(PUT_SETTING, "INSERT INTO settings(name, value) VALUES(?1, ?2)"            \
+                 " ON CONFLICT(name) DO UPDATE SET value = ?2")                \
   X(PUT_TABLE, "INSERT INTO log_tables(id, from_seq, to_seq, state,"           \
                " summarised_to) VALUES(?1, ?2, ?3, 0, ?2 - 1)")                \
   X(SET_TABLE, "UPDATE log_tables SET to_seq = ?2, state = ?3,"                \
@@ -263,6 +265,11 @@ int keys_find(sqlite_store *s, store_job *job);
 int keys_put(sqlite_store *s, const store_job *job);
 /* Deletes keys over 24 h, at most `limit`; *out_more when there may be more. */
 int keys_expire(sqlite_store *s, int limit, bool *out_more);
+
+/* ---- settings.c ---- */
+
+int setting_put(sqlite_store *s, const store_job *job);
+tt_error sqlite_setting(store *base, const char *name, tti_buf *out_value);
 
 /* ---- tokens.c ---- */
 
