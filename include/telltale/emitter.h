@@ -24,7 +24,9 @@ typedef struct tt_emitter tt_emitter;
   X(TT_DROP_RETRIES, "retries")                                                \
   X(TT_DROP_SHUTDOWN, "shutdown")                                              \
   X(TT_DROP_NO_MEMORY, "no_memory")                                            \
-  X(TT_DROP_IO, "io")
+  X(TT_DROP_IO, "io")                                                          \
+  X(TT_DROP_SPOOL_FULL, "spool_full")                                          \
+  X(TT_DROP_SPOOL_ERROR, "spool_error")
 
 typedef enum tt_drop_reason {
 #define X(id, name) id,
@@ -35,12 +37,16 @@ typedef enum tt_drop_reason {
 
 TELLTALE_API const char *tt_drop_reason_name(tt_drop_reason reason);
 
-/* emitted = sent + queued + sum of dropped, at any instant at rest. */
+/* emitted + adopted = sent + queued + spooled + sum of dropped, always. */
 typedef struct tt_emitter_stats {
   uint64_t emitted;
+  uint64_t adopted; /* found in the spool, left there by another process */
   uint64_t sent;
-  uint64_t queued; /* waiting or on the way */
+  uint64_t queued;  /* in memory, waiting or on the way */
+  uint64_t spooled; /* on disk, waiting or on the way */
   uint64_t dropped[TT_DROP_REASON_COUNT];
+  uint64_t spool_damaged; /* files of the spool set aside, since a part of them
+                             could not be read */
 } tt_emitter_stats;
 
 /* What an implementation provides; a NULL member does nothing. `emit` takes an
@@ -102,6 +108,11 @@ typedef struct tt_emitter_options {
                              0: 10 */
   int free_timeout_ms;    /* what tt_emitter_free may take; 0: 2,000 */
   tt_log_hook log;        /* may be all zero */
+  /* A directory where events wait while the server does not take them, made if
+   * its parent is there; NULL or "": they wait in memory only. Other processes
+   * may use it too. */
+  const char *spool_directory;
+  size_t spool_bytes; /* what all files in it may take; 0: 64 MiB */
 } tt_emitter_options;
 
 /* The HTTP emitter. Starts no thread until the first emit. TT_EINVAL for a URL
@@ -197,16 +208,18 @@ TELLTALE_API void tt_emit_fields(tt_emitter *emitter, tt_level level,
 /* A fully specified event; fills source, ts and agent_id when empty. */
 TELLTALE_API void tt_emit_full(tt_emitter *emitter, const tt_event *event);
 
-/* Waits until everything emitted before this call is delivered or dropped, at
- * most `timeout_ms` (TELLTALE_FOREVER: as long as that takes). A delivery that
- * waits to be tried again is tried at once. TT_OK or TT_ETIMEOUT (or TT_EIO
+/* Waits until everything emitted before this call is delivered, in the spool or
+ * dropped, at most `timeout_ms` (TELLTALE_FOREVER: as long as that takes); and
+ * for the spool as long as the server takes it. A delivery that waits to be
+ * tried again is tried at once. TT_OK or TT_ETIMEOUT (or TT_EIO
  * of a file, see tt_jsonl_options); TT_OK on NULL. */
 TELLTALE_API tt_error tt_emitter_flush(tt_emitter *emitter, int timeout_ms);
 
 TELLTALE_API void tt_emitter_stats_get(tt_emitter *emitter,
                                        tt_emitter_stats *out_stats);
 
-/* Flushes within its time, counts what is left as dropped, frees. NULL fine. */
+/* Flushes within its time, moves what is left to the spool if there is one,
+ * else counts it as dropped, frees. NULL fine. */
 TELLTALE_API void tt_emitter_free(tt_emitter *emitter);
 
 #ifdef __cplusplus

@@ -12,6 +12,7 @@
 
 #define POLL_US  10000
 #define AWAKE_US 1000000
+#define RIPE_US  1000000
 /* Most events are packed on the caller's stack, outside the lock. */
 #define SCRATCH_BYTES 1024
 /* A side keeps this much of its memory; what a burst took more goes back. */
@@ -36,7 +37,11 @@ struct tti_queue {
   unsigned flushes;     /* that wait now */
   uint64_t nudges;      /* flushes that began to, ever */
   uint64_t nudges_seen; /* the sender's */
-  bool sleeping;        /* the sender waits to be woken */
+  int64_t taken_us;     /* when it took some last */
+  int64_t found_us;     /* when tti_queue_is_ripe first saw what is there */
+  bool draining;
+  tt_drop_reason full_for;
+  bool sleeping; /* the sender waits to be woken */
   bool stopping;
   atomic_bool full;       /* a hint: so many events that none can be added */
   tt_emitter_stats stats; /* `queued` is derived */
@@ -65,6 +70,7 @@ tti_queue *tti_queue_new(size_t max_events, size_t max_bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   q->stride = (max_bytes + page - 1) / page * page;
   q->max_events = max_events;
+  q->full_for = TT_DROP_QUEUE_FULL;
   q->max_bytes = max_bytes;
   q->memory = mmap(NULL, 2 * q->stride, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -138,7 +144,7 @@ static bool drop_early(tti_queue *q) {
   bool dropped = has_all_events(q) && !q->stopping;
   if (dropped) {
     q->stats.emitted++;
-    q->stats.dropped[TT_DROP_QUEUE_FULL]++;
+    q->stats.dropped[q->full_for]++;
   }
   pthread_mutex_unlock(&q->lock);
   return dropped;
@@ -165,7 +171,7 @@ void tti_queue_push(tti_queue *queue, const tt_event *event,
   } else if (queue->stopping) {
     queue->stats.dropped[TT_DROP_SHUTDOWN]++;
   } else if (!has_room(queue, size)) {
-    queue->stats.dropped[TT_DROP_QUEUE_FULL]++;
+    queue->stats.dropped[queue->full_for]++;
   } else if (!append(queue, packed, size, event, fields)) {
     queue->stats.dropped[TT_DROP_TOO_LARGE]++;
   } else {
@@ -202,11 +208,19 @@ static int64_t now_us(void) {
   return tti_monotonic_us(&tti_clock_system);
 }
 
+bool tti_queue_is_empty(tti_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  bool empty = queue->done == queue->accepted && queue->stats.spooled == 0;
+  pthread_mutex_unlock(&queue->lock);
+  return empty;
+}
+
 tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
   int64_t until = now_us() + (int64_t)timeout_ms * 1000;
   pthread_mutex_lock(&queue->lock);
   uint64_t mark = queue->accepted;
-  bool pending = queue->done < mark;
+  queue->draining = queue->stats.spooled > 0;
+  bool pending = queue->done < mark || queue->draining;
   if (pending) {
     queue->nudges++;
     queue->flushes++;
@@ -218,7 +232,7 @@ tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
   pthread_cond_signal(&queue->work);
 
   pthread_mutex_lock(&queue->lock);
-  while (queue->done < mark) {
+  while (queue->done < mark || queue->draining) {
     if (timeout_ms < 0)
       pthread_cond_wait(&queue->settled, &queue->lock);
     else if (!wait_until(queue, &queue->settled, until))
@@ -255,7 +269,9 @@ bool tti_queue_is_flushing(tti_queue *queue) {
 uint64_t tti_queue_abandon(tti_queue *queue) {
   pthread_mutex_lock(&queue->lock);
   uint64_t left = queue->accepted - queue->done;
-  queue->stats.dropped[TT_DROP_SHUTDOWN] += left;
+  queue->stats
+      .dropped[queue->full_for == TT_DROP_QUEUE_FULL ? TT_DROP_SHUTDOWN
+                                                     : queue->full_for] += left;
   queue->done = queue->accepted;
   queue->events = queue->len = 0;
   queue->hand_events = queue->hand_bytes = 0;
@@ -264,20 +280,32 @@ uint64_t tti_queue_abandon(tti_queue *queue) {
   return left;
 }
 
-bool tti_queue_wait(tti_queue *queue) {
+/* Under the lock. */
+static void sleep_until(tti_queue *q, int64_t until_us) {
+  q->sleeping = true;
+  if (until_us == TTI_QUEUE_FOREVER)
+    pthread_cond_wait(&q->work, &q->lock);
+  else
+    wait_until(q, &q->work, until_us);
+  q->sleeping = false;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+bool tti_queue_wait(tti_queue *queue, int64_t until_us) {
   pthread_mutex_lock(&queue->lock);
-  int64_t awake_until = now_us() + AWAKE_US;
   while (queue->events == 0 && !queue->stopping) {
     int64_t now = now_us();
-    if (now < awake_until) {
-      wait_until(queue, &queue->work, now + POLL_US);
-    } else {
-      queue->sleeping = true;
-      pthread_cond_wait(&queue->work, &queue->lock);
-    }
+    if (now >= until_us)
+      break;
+    if (now < queue->taken_us + AWAKE_US)
+      wait_until(queue, &queue->work, earlier(now + POLL_US, until_us));
+    else
+      sleep_until(queue, until_us);
   }
-  queue->sleeping = false;
-  bool more = !queue->stopping;
+  bool more = queue->events > 0 && !queue->stopping;
   pthread_mutex_unlock(&queue->lock);
   return more;
 }
@@ -287,7 +315,10 @@ tti_slice tti_queue_take(tti_queue *queue) {
   if (queue->taken_bytes > KEEP_BYTES)
     madvise(side(queue, other) + KEEP_BYTES, queue->stride - KEEP_BYTES,
             MADV_DONTNEED);
+  int64_t now = now_us();
   pthread_mutex_lock(&queue->lock);
+  queue->taken_us = now;
+  queue->found_us = 0;
   tti_slice taken = {side(queue, queue->active), queue->len};
   queue->hand_bytes = queue->len;
   queue->hand_events = queue->events;
@@ -322,6 +353,94 @@ void tti_queue_dropped(tti_queue *queue, tt_drop_reason reason, uint64_t events,
   settle(queue, events, bytes);
   pthread_mutex_unlock(&queue->lock);
   pthread_cond_broadcast(&queue->settled);
+}
+
+/* -- The spool. -- */
+
+void tti_queue_spooled(tti_queue *queue, uint64_t events, size_t bytes) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.spooled += events;
+  settle(queue, events, bytes);
+  pthread_mutex_unlock(&queue->lock);
+  pthread_cond_broadcast(&queue->settled);
+}
+
+void tti_queue_adopted(tti_queue *queue, uint64_t events) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.adopted += events;
+  queue->stats.spooled += events;
+  pthread_mutex_unlock(&queue->lock);
+}
+
+void tti_queue_spool_sent(tti_queue *queue, uint64_t events) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.sent += events;
+  queue->stats.spooled -= events;
+  pthread_mutex_unlock(&queue->lock);
+}
+
+void tti_queue_spool_dropped(tti_queue *queue, tt_drop_reason reason,
+                             uint64_t events) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.dropped[reason] += events;
+  queue->stats.spooled -= events;
+  pthread_mutex_unlock(&queue->lock);
+}
+
+void tti_queue_spool_damaged(tti_queue *queue, uint64_t segments) {
+  pthread_mutex_lock(&queue->lock);
+  queue->stats.spool_damaged = segments;
+  pthread_mutex_unlock(&queue->lock);
+}
+
+void tti_queue_full_for(tti_queue *queue, tt_drop_reason reason) {
+  pthread_mutex_lock(&queue->lock);
+  queue->full_for = reason;
+  pthread_mutex_unlock(&queue->lock);
+}
+
+void tti_queue_drain(tti_queue *queue, bool draining) {
+  pthread_mutex_lock(&queue->lock);
+  queue->draining = draining;
+  pthread_mutex_unlock(&queue->lock);
+  if (!draining)
+    pthread_cond_broadcast(&queue->settled);
+}
+
+/* Under the lock. */
+static bool is_ripe(tti_queue *q, int64_t now) {
+  if (q->events == 0)
+    return false;
+  if (q->found_us == 0)
+    q->found_us = now;
+  return now >= q->found_us + RIPE_US ||
+         q->events + q->hand_events >= q->max_events - q->max_events / 4 ||
+         q->len + q->hand_bytes >= q->max_bytes - q->max_bytes / 4;
+}
+
+bool tti_queue_is_ripe(tti_queue *queue) {
+  int64_t now = now_us();
+  pthread_mutex_lock(&queue->lock);
+  bool ripe = is_ripe(queue, now);
+  pthread_mutex_unlock(&queue->lock);
+  return ripe;
+}
+
+bool tti_queue_ripen(tti_queue *queue, int64_t until_us) {
+  pthread_mutex_lock(&queue->lock);
+  while (!queue->stopping && queue->nudges == queue->nudges_seen) {
+    int64_t now = now_us();
+    if (now >= until_us || is_ripe(queue, now))
+      break;
+    if (queue->events)
+      wait_until(queue, &queue->work, earlier(now + POLL_US, until_us));
+    else
+      sleep_until(queue, until_us);
+  }
+  bool nudged = queue->nudges != queue->nudges_seen;
+  queue->nudges_seen = queue->nudges;
+  pthread_mutex_unlock(&queue->lock);
+  return nudged;
 }
 
 tti_pause tti_queue_pause(tti_queue *queue, int64_t ms) {

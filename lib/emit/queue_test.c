@@ -134,7 +134,7 @@ static void what_is_left_at_the_end_is_counted(void **state) {
   tti_queue_take(queue);
   push(queue, "b");
   tti_queue_stop(queue);
-  assert_false(tti_queue_wait(queue));
+  assert_false(tti_queue_wait(queue, TTI_QUEUE_FOREVER));
   push(queue, "c");
   assert_int_equal(tti_queue_abandon(queue), 2);
   tt_emitter_stats stats = stats_of(queue);
@@ -154,7 +154,7 @@ static void *push_many(void *context) {
 
 static void *take_many(void *context) {
   tti_queue *queue = context;
-  while (tti_queue_wait(queue)) {
+  while (tti_queue_wait(queue, TTI_QUEUE_FOREVER)) {
     tti_slice rest = tti_queue_take(queue);
     tti_packed packed;
     while (rest.len) {

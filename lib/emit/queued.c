@@ -114,9 +114,9 @@ static side *side_new(const queued *q) {
 }
 
 static tt_error side_flush(side *s, int timeout_ms) {
-  tt_error error = tti_queue_flush(s->queue, 0);
-  if (error && start(s)) /* it may not have been possible earlier */
-    error = tti_queue_flush(s->queue, timeout_ms);
+  tt_error error = TT_OK;
+  if (!tti_queue_is_empty(s->queue)) /* start: may have been impossible yet */
+    error = tti_queue_flush(s->queue, start(s) ? timeout_ms : 0);
   if (!error && s->ops->flushed)
     error = s->ops->flushed(s->worker);
   return error;

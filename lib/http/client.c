@@ -5,7 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define POLL_MS 1000
+#define POLL_MS    1000
+#define WAITING_MS 20
 
 struct tti_http_client {
   CURLM *multi;
@@ -114,7 +115,8 @@ void tti_http_answer_fini(tti_http_answer *answer) {
 }
 
 /* Runs the transfer that was added; its result, or nothing when cancelled. */
-static tt_error run(tti_http_client *c, CURLcode *out_result) {
+static tt_error run(tti_http_client *c, const tti_http_request *request,
+                    CURLcode *out_result) {
   for (;;) {
     int running = 0, left;
     if (is_cancelled(c))
@@ -126,8 +128,11 @@ static tt_error run(tti_http_client *c, CURLcode *out_result) {
       *out_result = message->data.result;
       return TT_OK;
     }
-    if (curl_multi_poll(c->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
+    int poll_ms = request->waiting ? WAITING_MS : POLL_MS;
+    if (curl_multi_poll(c->multi, NULL, 0, poll_ms, NULL) != CURLM_OK)
       return TT_ENOMEM;
+    if (request->waiting)
+      request->waiting(request->context);
   }
 }
 
@@ -179,7 +184,7 @@ tt_error tti_http_post(tti_http_client *client, const tti_http_request *request,
       curl_multi_add_handle(client->multi, client->easy))
     goto out;
   CURLcode result;
-  error = run(client, &result);
+  error = run(client, request, &result);
   if (error == TT_OK)
     error = result_of(client, result);
   curl_multi_remove_handle(client->multi, client->easy);

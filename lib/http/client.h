@@ -26,6 +26,9 @@ typedef struct tti_http_request {
   const char *const *headers;
   size_t header_count;
   int timeout_ms; /* for the whole of it, the name's resolution included */
+  /* Called every 20 ms or so until the answer is there; may be NULL. */
+  void (*waiting)(void *context);
+  void *context;
 } tti_http_request;
 
 #define TTI_HTTP_HEAD_MAX_BYTES (16 * 1024)

@@ -1,3 +1,4 @@
+#include "lib/base/hash.h"
 #include "lib/emit/http/sender.h"
 #include "lib/emit/queued.h"
 #include "lib/http/client.h"
@@ -6,6 +7,7 @@
 
 #define REQUEST_TIMEOUT_MS 10000
 #define MAX_ATTEMPTS       10
+#define SPOOL_BYTES        ((size_t)64 * 1024 * 1024)
 
 static void *open_sender(const void *config, tti_queue *queue) {
   return tti_sender_new(config, queue);
@@ -25,6 +27,7 @@ static void close_sender(void *worker, uint64_t left) {
 
 static void free_config(void *context) {
   tti_sender_config *config = context;
+  free(config->spool_directory);
   free(config->authorization);
   free(config->shown_url);
   for (int is_log = 0; is_log < 2; is_log++) {
@@ -53,6 +56,24 @@ static bool are_valid(const tt_emitter_options *o) {
          o->free_timeout_ms >= 0;
 }
 
+/* What is meant for one server shall not go to another: but whoever sends it
+ * may have another password. */
+static uint64_t destination_of(const tti_sender_config *config) {
+  const char *query = strchr(config->urls[0], '?');
+  return tti_hash64(config->shown_url, strlen(config->shown_url)) ^
+         (query ? tti_hash64(query, strlen(query)) : 0);
+}
+
+static tt_error configure_spool(tti_sender_config *config,
+                                const tt_emitter_options *o) {
+  if (!o->spool_directory || !*o->spool_directory)
+    return TT_OK;
+  config->spool_bytes = o->spool_bytes ? o->spool_bytes : SPOOL_BYTES;
+  config->destination = destination_of(config);
+  config->spool_directory = strdup(o->spool_directory);
+  return config->spool_directory ? TT_OK : TT_ENOMEM;
+}
+
 static tt_error configure(tti_sender_config *config,
                           const tt_emitter_options *o) {
   config->request_timeout_ms =
@@ -77,7 +98,7 @@ static tt_error configure(tti_sender_config *config,
     else
       error = TT_ENOMEM;
   }
-  return error;
+  return error ? error : configure_spool(config, o);
 }
 
 tt_error tt_emitter_new(const tt_emitter_options *options,

@@ -41,7 +41,7 @@ tt_error tti_post_build(tti_post *post, tti_slice packed, size_t max_events,
       break;
     post->is_log = event.is_log;
     if (post->events)
-      tti_buf_append_char(json, ',');
+      tti_buf_append_text(json, ",\n");
     bool whole =
         (event.is_log ? tti_render_log : tti_render_event)(json, &event);
     if (post->events && (json->error || json->len >= max_bytes)) {

@@ -21,9 +21,9 @@ void tti_post_fini(tti_post *post);
 
 /* Renders the first events of `packed`, at least one, until there are
  * max_events, the body would pass max_bytes, or log lines follow events or the
- * other way round: as a JSON array, or, when
- * `single`, one event by itself. TT_ETOOBIG: the first event's JSON is beyond
- * any limit; TT_ENOMEM. */
+ * other way round: as a JSON array with a line an event, or, when `single`, one
+ * event by itself. TT_ETOOBIG: the first event's JSON is beyond any limit;
+ * TT_ENOMEM. */
 tt_error tti_post_build(tti_post *post, tti_slice packed, size_t max_events,
                         size_t max_bytes, bool single);
 

@@ -13,10 +13,15 @@ typedef struct tti_sender_config {
   int request_timeout_ms;
   int max_attempts;
   tt_log_hook log;
+  char *spool_directory; /* NULL: no spool */
+  size_t spool_bytes;
+  uint64_t destination; /* the server and route, to the spool */
 } tti_sender_config;
 
-/* Sends the events of a queue, over a connection of its own. The functions
- * below are those of tti_queued_ops. */
+/* Sends the events of a queue, over a connection of its own. With a spool, what
+ * the server does not take now goes there, and everything behind it too, so
+ * that the order stays; when the spool has been sent, events go directly again.
+ * The functions below are those of tti_queued_ops. */
 typedef struct tti_sender tti_sender;
 
 tti_sender *tti_sender_new(const tti_sender_config *config, tti_queue *queue);

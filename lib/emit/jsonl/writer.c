@@ -196,7 +196,7 @@ static void write_some(tti_writer *w, tti_slice *taken) {
 }
 
 void tti_writer_run(tti_writer *writer) {
-  while (tti_queue_wait(writer->queue)) {
+  while (tti_queue_wait(writer->queue, TTI_QUEUE_FOREVER)) {
     tti_slice taken = tti_queue_take(writer->queue);
     while (taken.len && !tti_queue_stopped(writer->queue))
       write_some(writer, &taken);

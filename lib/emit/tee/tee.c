@@ -55,6 +55,9 @@ static void tee_stats(void *self, tt_emitter_stats *out_stats) {
     out_stats->emitted += part.emitted;
     out_stats->sent += part.sent;
     out_stats->queued += part.queued;
+    out_stats->spooled += part.spooled;
+    out_stats->adopted += part.adopted;
+    out_stats->spool_damaged += part.spool_damaged;
     for (int reason = 0; reason < TT_DROP_REASON_COUNT; reason++)
       out_stats->dropped[reason] += part.dropped[reason];
   }
