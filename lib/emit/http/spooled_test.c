@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <telltale/emitter.h>
+#include <telltale/logger.h>
 #include <time.h>
 
 /* The emitter with a spool, under servers that misbehave: what was emitted is
@@ -164,6 +164,23 @@ static void goes_to_the_spool_while_it_is_down(void **state) {
   emit_run(f->emitter, 10000, 1);
   await_sent(f->emitter, 10001);
   assert_run(f, 10001, true);
+}
+
+static void log_lines_keep_their_route(void **state) {
+  fixture *f = *state;
+  begin(f);
+  emit_run(f->emitter, 0, 1);
+  tt_log_info(f->emitter, "db", "one");
+  tt_log_info(f->emitter, "db", "two");
+  restart(f);
+  sink_listen(f->sink);
+  emit_run(f->emitter, 1, 1);
+  await_sent(f->emitter, 4);
+  size_t count = sink_request_count(f->sink);
+  assert_int_equal(count, 3);
+  assert_string_equal(f->sink->requests[0].path, "/events/batch");
+  assert_string_equal(f->sink->requests[1].path, "/log/batch");
+  assert_string_equal(f->sink->requests[2].path, "/events/batch");
 }
 
 static void the_next_process_sends_what_one_left(void **state) {
@@ -547,6 +564,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
     TEST(goes_to_the_spool_while_it_is_down),
+    TEST(log_lines_keep_their_route),
     TEST(the_next_process_sends_what_one_left),
     TEST(free_without_a_flush_leaves_all_in_the_spool),
     TEST(a_server_that_hangs_fills_no_queue),
