@@ -29,6 +29,7 @@ test   man-db
 test   valgrind
 test   curl
 test   openssl
+test   python3
 test   sqlite3
 test   zstd
 test   chromium
