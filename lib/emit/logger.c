@@ -8,6 +8,9 @@
 #define CALLER_BYTES     256
 #define FIELDS_MAX_BYTES ((size_t)1024 * 1024)
 
+static const char *format_message(char *room, const char *format, va_list args,
+                                  char **out_owned) TELLTALE_PRINTF(2, 0);
+
 /* Formats into `room`, or into memory of its own when that is too small (then
  * *out_owned, freed by the caller); cut when there is none. */
 static const char *format_message(char *room, const char *format, va_list args,
