@@ -173,6 +173,42 @@ TELLTALE_API tt_error tt_storage_writer_requeue(tt_storage_writer *writer,
                                                 uint64_t *out_sent,
                                                 uint64_t *out_left);
 
+/* ---- A file of JSON lines ---- */
+
+/* When the file is brought to disk. */
+typedef enum tt_storage_fsync {
+  TT_STORAGE_FSYNC_FLUSH = 0, /* at each flush: before a position is kept */
+  TT_STORAGE_FSYNC_ALWAYS,    /* after each append */
+  TT_STORAGE_FSYNC_NEVER      /* the system decides; the power takes some */
+} tt_storage_fsync;
+
+/* Texts are copied. */
+typedef struct tt_storage_jsonl_options {
+  const char *path;   /* made with mode 0600 when it is not there */
+  uint64_t max_bytes; /* closed when it would be larger; 0: 100 MiB */
+  int64_t max_age_s;  /* closed when its first line is older; 0: never */
+  unsigned keep;      /* closed files that stay, the newest; 0: all */
+  tt_storage_fsync fsync;
+  /* Called with the path of each file that was closed, on a thread of the
+   * storage's, one at a time; for files of an earlier life too, whose names do
+   * not end in .gz. tt_gzip_file of libtelltale-http is one. NULL: none. */
+  tt_error (*closed)(void *context, const char *path);
+  void *context;
+  tt_log_hook log; /* of that thread; may be all zero */
+} tt_storage_jsonl_options;
+
+/* Appends each envelope to a file, as a line of JSON in the envelope view. A
+ * file that is full or old is renamed to PATH.<time>, such as
+ * "events.jsonl.20260102T030405.000006Z", and a new one begun. One process
+ * writes a file: another gets TT_EBUSY from start. TT_EINVAL (no path),
+ * TT_ENOMEM. Part of libtelltale. */
+TELLTALE_API tt_error tt_storage_jsonl_new(
+    const tt_storage_jsonl_options *options, tt_storage **out_storage);
+
+/* Replaces a file by PATH.gz; `context` is unused. An unfinished one is left as
+ * it was. TT_EIO, TT_ENOSPACE, TT_ENOMEM. Part of libtelltale-http. */
+TELLTALE_API tt_error tt_gzip_file(void *context, const char *path);
+
 #ifdef __cplusplus
 }
 #endif
