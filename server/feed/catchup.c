@@ -110,6 +110,7 @@ static hub_read *read_start(hub *h, const piece_key *key) {
   r->read.after_seq = key->after;
   r->read.kinds = key->topic->kinds;
   r->read.filter = key->topic->filter;
+  r->read.show_damaged = true;
   tti_buf_init(&r->read.rows, SIZE_MAX);
   h->options.env.read_began(h->options.env.context);
   if (store_read_submit(h->options.store, &r->read) != TT_OK) {
@@ -136,30 +137,80 @@ static uint64_t read_end(const hub_read *r) {
   return end;
 }
 
+static tt_error make_pieces(hub *h, const hub_read *r, list_node *out_pieces) {
+  store_range ranges[RANGES_MAX];
+  uint64_t end = read_end(r);
+  size_t count = 0;
+  if (end > r->key.after)
+    count =
+        store_ranges(h->options.store, r->key.after, end, ranges, RANGES_MAX);
+  if (count == RANGES_MAX && ranges[count - 1].to_seq < end)
+    end = ranges[count - 1].to_seq;
+  return piece_from_read(&r->key, &r->read, ranges, count, end, out_pieces);
+}
+
+/* The row after the key's place cannot be read, now or ever. How many follow
+ * that cannot be read either is found by steps that double, so that few reads
+ * lead over large damage; at most as many good rows are told as dropped too. */
+static tt_error step_over(hub *h, const hub_read *r, list_node *out_pieces) {
+  uint64_t after = r->key.after;
+  if (r->committed <= after)
+    return TT_EIO;
+  bool again = after == h->damage_to;
+  h->damage_step = again ? h->damage_step * 2 : 1;
+  uint64_t most = r->committed - after;
+  uint64_t step = h->damage_step < most ? h->damage_step : most;
+  piece_builder b;
+  piece_begin(&b, &r->key);
+  piece_add_damaged(&b, after + 1, after + step);
+  piece *p = piece_end(&b, after + step);
+  if (!p)
+    return TT_ENOMEM;
+  h->damage_to = after + step;
+  list_push(out_pieces, &p->age);
+  return TT_OK;
+}
+
+static void note_damage(hub *h, const piece *p) {
+  hub_count(&h->failures, 1);
+  tt_log_hook hook = server_log_hook("feed");
+  tti_log_rationed(
+      &h->damage_ration, &hook, TT_LEVEL_ERROR,
+      "the store is damaged between seq %llu and %llu: "
+      "subscribers are told what was dropped; a backup may have it",
+      (unsigned long long)p->key.after, (unsigned long long)p->to_seq);
+}
+
 static void keep_pieces(hub *h, list_node *pieces) {
   /* The first one last: it is wanted next, and the newest always stays. */
   while (!list_is_empty(pieces)) {
     piece *p = LIST_ENTRY(pieces->prev, piece, age);
     list_remove(&p->age);
+    if (p->damaged)
+      note_damage(h, p);
     cache_put(&h->cache, p);
   }
+}
+
+static void note_failure(hub *h, const hub_read *r, tt_error error) {
+  hub_count(&h->failures, 1);
+  tt_log_hook hook = server_log_hook("feed");
+  tti_log_rationed(&h->failure_ration, &hook, TT_LEVEL_WARN,
+                   "the events after %llu cannot be read from the store (%s); "
+                   "their subscribers wait until they can",
+                   (unsigned long long)r->key.after, tt_error_message(error));
 }
 
 void hub_read_finish(hub *h, hub_read *r) {
   list_node pieces;
   list_init(&pieces);
-  store_range ranges[RANGES_MAX];
   tt_error error = r->read.error;
-  if (error == TT_OK) {
-    uint64_t end = read_end(r);
-    size_t count = 0;
-    if (end > r->key.after)
-      count =
-          store_ranges(h->options.store, r->key.after, end, ranges, RANGES_MAX);
-    if (count == RANGES_MAX && ranges[count - 1].to_seq < end)
-      end = ranges[count - 1].to_seq;
-    error = piece_from_read(&r->key, &r->read, ranges, count, end, &pieces);
-  }
+  if (error == TT_OK)
+    error = make_pieces(h, r, &pieces);
+  else if (error == TT_ECORRUPT)
+    error = step_over(h, r, &pieces);
+  if (error != TT_OK && error != TT_ECLOSED)
+    note_failure(h, r, error);
   bool found = error == TT_OK && !list_is_empty(&pieces);
   keep_pieces(h, &pieces);
   while (!list_is_empty(&r->waiters)) {

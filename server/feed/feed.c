@@ -451,6 +451,7 @@ void feed_counts_get(const feed *f, feed_counts *out_counts) {
     sum.delivered += one.delivered;
     sum.dropped += one.dropped;
     sum.catchups += one.catchups;
+    sum.failures += one.failures;
   }
   *out_counts = sum;
 }

@@ -44,7 +44,7 @@ void feed_auth_changed(void *context);
 void feed_serve(feed *f, http_request *request, const feed_scope *scope);
 
 typedef struct feed_counts {
-  uint64_t subscribers, delivered, dropped, catchups;
+  uint64_t subscribers, delivered, dropped, catchups, failures;
   uint64_t log_subscribers; /* those of subscribers that see log lines only */
 } feed_counts;
 void feed_counts_get(const feed *f, feed_counts *out_counts);

@@ -297,5 +297,6 @@ void hub_counts_get(const hub *h, hub_counts *out_counts) {
       .delivered = atomic_load_explicit(&h->delivered, memory_order_relaxed),
       .dropped = atomic_load_explicit(&h->dropped, memory_order_relaxed),
       .catchups = atomic_load_explicit(&h->catchups, memory_order_relaxed),
+      .failures = atomic_load_explicit(&h->failures, memory_order_relaxed),
   };
 }

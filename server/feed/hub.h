@@ -118,6 +118,7 @@ typedef struct hub_counts {
   uint64_t delivered; /* events, a subscriber */
   uint64_t dropped;   /* seqs told as dropped, a subscriber */
   uint64_t catchups;  /* times a subscriber began to read the past */
+  uint64_t failures;  /* reads of the store that failed */
 } hub_counts;
 /* Any thread. */
 void hub_counts_get(const hub *h, hub_counts *out_counts);

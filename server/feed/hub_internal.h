@@ -2,6 +2,7 @@
 #define FEED_HUB_INTERNAL_H
 
 #include "server/feed/hub.h"
+#include "server/io/log.h"
 #include <stdatomic.h>
 
 struct hub {
@@ -38,9 +39,17 @@ struct hub {
   size_t read_count;
   piece_cache cache;
 
+  /* Damage in the store that was met last: told as dropped up to here, and how
+   * far the next step over it goes. */
+  uint64_t damage_to;
+  uint64_t damage_step;
+  tti_log_ration damage_ration;
+  tti_log_ration failure_ration;
+
   atomic_uint_least64_t delivered;
   atomic_uint_least64_t dropped;
   atomic_uint_least64_t catchups;
+  atomic_uint_least64_t failures;
 };
 
 /* ---- hub.c ---- */

@@ -4,6 +4,7 @@
 #include "server/feed/hub.h"
 #include <pthread.h>
 #include <sched.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -537,6 +538,59 @@ static void what_retention_took_is_told(void **state) {
   world_free(w);
 }
 
+/* Behind the server's back: rows are gone, or no records. */
+static void damage(world *w, bool gone, uint64_t from, uint64_t to) {
+  char text[160];
+  sqlite3 *db;
+  sqlite3_stmt *tables;
+  snprintf(text, sizeof(text), "%s/store.db", w->dir);
+  assert_int_equal(sqlite3_open(text, &db), SQLITE_OK);
+  sqlite3_busy_timeout(db, 10000);
+  const char *query = "SELECT name FROM sqlite_master WHERE type = 'table' AND"
+                      " name GLOB 'log_[0-9]*'";
+  assert_int_equal(sqlite3_prepare_v2(db, query, -1, &tables, NULL), SQLITE_OK);
+  while (sqlite3_step(tables) == SQLITE_ROW) {
+    snprintf(text, sizeof(text), "%s %s %s WHERE seq BETWEEN %llu AND %llu",
+             gone ? "DELETE FROM" : "UPDATE", sqlite3_column_text(tables, 0),
+             gone ? "" : "SET record = x'00'", (unsigned long long)from,
+             (unsigned long long)to);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+  }
+  sqlite3_finalize(tables);
+  sqlite3_close(db);
+}
+
+static void damage_is_told_and_passed_over(void **state) {
+  (void)state;
+  world *w = world_new((setting){.ring_entries = 16});
+  publish(w, 300);
+  uint64_t after = w->last_seq - 300;
+  damage(w, true, after + 101, after + 105);
+  damage(w, false, after + 201, after + 201);
+  client *all = connect_after(w, after);
+  settle(w);
+  publish(w, 3);
+  settle(w);
+  /* Five rows are gone: steps of 1, 2 and 4 lead over them. */
+  seen s = look(all, after, true);
+  assert_int_equal(s.dropped, 7 + 1);
+  assert_int_equal(s.events, 303 - 8);
+  assert_non_null(strstr(all->got.data, "\"reason\":\"damaged\""));
+  client *some =
+      connect_with(w, (cursor_request){.from = CURSOR_AFTER, .after = after},
+                   "rare", TTI_VIEW_ENVELOPE);
+  settle(w);
+  s = look(some, after, false);
+  assert_true(s.dropped >= 3 && s.dropped <= 8);
+  assert_int_equal(s.last, w->last_seq - w->last_seq % 3);
+  hub_counts counts;
+  hub_counts_get(w->hub, &counts);
+  assert_true(counts.failures >= 4);
+  disconnect(all);
+  disconnect(some);
+  world_free(w);
+}
+
 static void a_ring_that_overtakes_the_loop_costs_nothing(void **state) {
   (void)state;
   world *w = world_new((setting){.ring_entries = 16});
@@ -703,6 +757,7 @@ int main(void) {
       cmocka_unit_test(the_first_frames_tell_retry_and_position),
       cmocka_unit_test(a_slow_one_reads_on_from_the_store_and_holds_little),
       cmocka_unit_test(what_retention_took_is_told),
+      cmocka_unit_test(damage_is_told_and_passed_over),
       cmocka_unit_test(a_ring_that_overtakes_the_loop_costs_nothing),
       cmocka_unit_test(large_events_go_through_a_small_cache),
       cmocka_unit_test(one_that_leaves_during_a_write_is_gone),

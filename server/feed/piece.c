@@ -44,6 +44,11 @@ void piece_add_dropped(piece_builder *b, uint64_t from_seq, uint64_t to_seq,
   b->dropped += to_seq - from_seq + 1;
 }
 
+void piece_add_damaged(piece_builder *b, uint64_t from_seq, uint64_t to_seq) {
+  piece_add_dropped(b, from_seq, to_seq, "damaged");
+  b->damaged = true;
+}
+
 piece *piece_end(piece_builder *b, uint64_t to_seq) {
   piece *p = NULL;
   if (b->frames.error == TT_OK)
@@ -55,6 +60,7 @@ piece *piece_end(piece_builder *b, uint64_t to_seq) {
   p->last_id = b->last_id;
   p->events = b->events;
   p->dropped = b->dropped;
+  p->damaged = b->damaged;
   list_init(&p->bucket);
   list_init(&p->age);
   if (b->frames.len > 0) {
@@ -120,19 +126,18 @@ tt_error piece_from_read(const piece_key *key, const store_read *read,
   list_init(&pieces);
   piece_builder b;
   piece_begin(&b, key);
-  tt_error error = TT_ENOMEM;
   size_t offset = 0;
   store_row row;
   tti_slice bytes;
   while (store_row_next(read, &offset, &row, &bytes) && row.seq <= end) {
     tti_record record;
-    if (tti_record_decode(bytes, &record) != TT_OK) {
-      error = TT_ECORRUPT;
-      goto fail;
-    }
     if (row.seq <= b.covered)
       continue;
     tell_dropped(&b, &walk, row.seq);
+    if (tti_record_decode(bytes, &record) != TT_OK) {
+      piece_add_damaged(&b, row.seq, row.seq);
+      continue;
+    }
     if (piece_add(&b, row.seq, &record))
       continue;
     piece_key next = *key;
@@ -156,7 +161,7 @@ tt_error piece_from_read(const piece_key *key, const store_read *read,
 fail:
   piece_abandon(&b);
   pieces_free(&pieces);
-  return error;
+  return TT_ENOMEM;
 }
 
 /* ---- The cache ---- */

@@ -22,6 +22,7 @@ typedef struct piece {
   uint64_t last_id; /* of the last frame; 0: there is none */
   size_t events;
   uint64_t dropped;
+  bool damaged;      /* some of them, since the store is */
   http_chunk *chunk; /* NULL: nothing to show */
 } piece;
 
@@ -41,6 +42,7 @@ typedef struct piece_builder {
   uint64_t last_id;
   size_t events;
   uint64_t dropped;
+  bool damaged;
 } piece_builder;
 
 void piece_begin(piece_builder *b, const piece_key *key);
@@ -48,6 +50,8 @@ void piece_begin(piece_builder *b, const piece_key *key);
 bool piece_add(piece_builder *b, uint64_t seq, const tti_record *record);
 void piece_add_dropped(piece_builder *b, uint64_t from_seq, uint64_t to_seq,
                        const char *reason);
+/* Dropped, since the store has them but cannot read them. */
+void piece_add_damaged(piece_builder *b, uint64_t from_seq, uint64_t to_seq);
 /* The piece up to `to_seq`, the caller's; NULL when out of memory. The builder
  * is empty afterwards. */
 piece *piece_end(piece_builder *b, uint64_t to_seq);
@@ -55,7 +59,8 @@ void piece_abandon(piece_builder *b);
 
 /* The pieces that one read of the store makes, in order, linked by `age`.
  * `end`: everything up to there is in the rows or in the ranges. A piece that
- * begins at its end is not made. TT_ENOMEM, TT_ECORRUPT: nothing was made. */
+ * begins at its end is not made. A row that cannot be decoded is told as
+ * dropped. TT_ENOMEM: nothing was made. */
 tt_error piece_from_read(const piece_key *key, const store_read *read,
                          const store_range *ranges, size_t range_count,
                          uint64_t end, list_node *out_pieces);

@@ -89,6 +89,8 @@ static void scrape_feed(relay *r) {
           NULL);
   advance(r, TT_METRIC_SSE_DROPPED, now.dropped, &last->dropped, NULL, NULL);
   advance(r, TT_METRIC_SSE_CATCHUPS, now.catchups, &last->catchups, NULL, NULL);
+  advance(r, TT_METRIC_STORE_ERRORS, now.failures, &last->failures,
+          "stream_read", NULL);
 }
 
 static void scrape_tls(relay *r, const http_usage *now, http_usage *last) {

@@ -46,7 +46,9 @@ static bool passes(const store_scan *scan, uint64_t seq, int64_t received_us,
   if (!read->kinds && !scan->filtered && !scan->hides_log && !read->accept)
     return true;
   tti_record record;
-  if (tti_record_decode(bytes, &record) != TT_OK || !scan_wants(scan, &record))
+  if (tti_record_decode(bytes, &record) != TT_OK)
+    return read->show_damaged;
+  if (!scan_wants(scan, &record))
     return false;
   return !read->accept ||
          read->accept(read->accept_context, seq, received_us, &record);

@@ -131,10 +131,14 @@ typedef struct store_read {
   bool brief;
   /* `accept` takes only records that have this in their type or data, ASCII
    * letters in either case: blocks that cannot have it are passed over. */
-  tti_slice text; /* borrowed; empty: none */
-  void *owner;    /* the caller's */
+  tti_slice text;    /* borrowed; empty: none */
+  bool show_damaged; /* a row whose record cannot be decoded is answered, for
+                        the caller to tell; else it may be left out */
+  void *owner;       /* the caller's */
 
-  tt_error error; /* out; TT_EFULL: too many reads are waiting */
+  tt_error error; /* out; TT_EFULL: too many reads are waiting. TT_ECORRUPT: the
+                     very next row cannot be read; rows before it are answered
+                     by a read of their own */
   tti_buf rows;   /* out: store_row headers and records, back to back;
                      owned by the caller: init before, fini after */
   size_t row_count;

@@ -103,6 +103,7 @@ static int find_columns(sqlite3 *db, store_scan *scan, const columns *c,
   int rc = SQLITE_OK;
   for (size_t n = 0; n < count && rc == SQLITE_OK && !scan->full; n++) {
     uint64_t seq = found[down ? count - 1 - n : n];
+    scan->examined = down ? seq + 1 : seq - 1;
     rc = scan_range(db, scan, stmt, seq, seq);
   }
   if (rc == SQLITE_OK && !scan->full && !scan->read->error)
@@ -289,6 +290,22 @@ static int scan_tables(sqlite3 *db, store_scan *scan, const writer *list) {
   return SQLITE_OK;
 }
 
+static bool is_damage(int rc) {
+  return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+}
+
+/* What was read before damage was met is answered, so that the next read meets
+ * it at once, and it is known where it is. */
+static int keep_before_damage(store_scan *scan, int rc) {
+  bool any = scan->read->order == STORE_DESCENDING
+                 ? scan->examined <= scan->high
+                 : scan->examined >= scan->low;
+  if (!is_damage(rc) || !any)
+    return rc;
+  scan->full = true;
+  return SQLITE_OK;
+}
+
 static int run_read(sqlite3 *db, store_read *read) {
   /* Only its table list is used. */
   writer list = {.db = db};
@@ -306,7 +323,7 @@ static int run_read(sqlite3 *db, store_read *read) {
   if (rc == SQLITE_OK)
     rc = set_bounds(db, &scan, &list, next_seq - 1);
   if (rc == SQLITE_OK && scan.low <= scan.high)
-    rc = scan_tables(db, &scan, &list);
+    rc = keep_before_damage(&scan, scan_tables(db, &scan, &list));
   if (rc == SQLITE_OK && !read->error)
     scan_finish(&scan);
   database_exec(db, "ROLLBACK");
@@ -324,7 +341,9 @@ static void serve_read(reader *r, store_read *read) {
     rc = run_read(r->db, read);
   pthread_mutex_unlock(&r->lock);
   if (rc != SQLITE_OK)
-    read->error = rc == SQLITE_NOMEM ? TT_ENOMEM : TT_EIO;
+    read->error = rc == SQLITE_NOMEM ? TT_ENOMEM
+                  : is_damage(rc)    ? TT_ECORRUPT
+                                     : TT_EIO;
   read->done(read);
 }
 
