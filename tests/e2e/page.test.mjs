@@ -222,6 +222,8 @@ test("it comes back after a restart and misses nothing", async (t) => {
   await emit(server, event("5"));
   await eventually(() => actions(page), ["5", "4", "3", "2", "1"]);
   assert.equal(await page.locator("#events .notice").count(), 0);
+  const stats = await server.json("/events/stats");
+  assert.equal(stats.client_count, 1); // it did not come back twice
 });
 
 test("a token is asked for when the server wants one", async (t) => {

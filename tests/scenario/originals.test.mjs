@@ -6,8 +6,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
+import { cli } from "../harness/cli.mjs";
 import { exchange } from "../harness/raw.mjs";
 import { startServer, until } from "../harness/server.mjs";
+import { openStream } from "../harness/sse.mjs";
 
 // ---- Go ----
 
@@ -362,4 +364,132 @@ test("TypeScript: fetch, many at a time, awaited together by flush", async (t) =
   const events = await server.json("/events/recent?n=1000&action=click");
   assert.equal(new Set(events.map((event) => event.data.i)).size, 200);
   assert.equal(events[0].data.text, "\u2028 😀");
+});
+
+// ---- What the original got wrong, where no other suite has it ----
+
+test("figures count by time of receipt, beyond what memory holds", async (t) => {
+  const server = await startServer(t, { args: ["--ring-entries", "16"] });
+  const events = Array.from({ length: 100 }, (_, i) => ({
+    source: "s",
+    ts: i % 2 ? "2001-01-01T00:00:00Z" : "2199-01-01T00:00:00Z",
+  }));
+  await server.post("/events/batch", events);
+  const stats = await server.json("/events/stats");
+  assert.equal(stats.total_events, 100);
+  assert.equal(stats.events_per_second, 10);
+  const rate = await server.json("/events/rate");
+  assert.equal(rate.reduce((a, b) => a + b), 100);
+});
+
+test("routes that read take no other method", async (t) => {
+  const server = await startServer(t);
+  for (const route of [
+    "/events/stream",
+    "/events/recent",
+    "/events/stats",
+    "/events/rate",
+    "/events/channels",
+    "/logs/stream",
+    "/logs/recent",
+    "/logs/stats",
+    "/logs/rate",
+    "/healthz",
+    "/api/v1/status",
+    "/",
+  ])
+    for (const method of ["POST", "PUT", "DELETE"]) {
+      const answer = await server.fetch(route, { method });
+      assert.equal(answer.status, 405, `${method} ${route}`);
+      assert.match(answer.headers.get("allow"), /\bGET\b/);
+      await answer.text();
+    }
+});
+
+const secrets = {
+  TELLTALE_TOKEN_INGEST: `tt_${"i".repeat(43)}`,
+  TELLTALE_TOKEN_READ: `tt_${"r".repeat(43)}`,
+  TELLTALE_TOKEN_ADMIN: `tt_${"a".repeat(43)}`,
+};
+const reader = {
+  headers: { authorization: `Bearer ${secrets.TELLTALE_TOKEN_READ}` },
+};
+
+test("status is for readers, and tells no secret", async (t) => {
+  const server = await startServer(t, { env: secrets });
+  assert.equal((await server.fetch("/api/v1/status")).status, 401);
+  assert.equal((await server.fetch("/api/status", reader)).status, 404);
+  const text = await (await server.fetch("/api/v1/status", reader)).text();
+  assert.equal(JSON.parse(text).tokens, true);
+  for (const secret of Object.values(secrets))
+    assert.ok(!text.includes(secret));
+});
+
+test("the server's own log goes to standard error, not among log lines", async (t) => {
+  for (const env of [{}, secrets]) {
+    const server = await startServer(t, { env, args: ["--log-level", "debug"] });
+    process.kill(server.pid, "SIGHUP");
+    await until(() => server.stderr.includes("SIGHUP"));
+    const init = env === secrets ? reader : {};
+    assert.deepEqual(await server.json("/logs/recent", init), []);
+    assert.deepEqual(
+      await server.json("/events/recent?include=log", init),
+      [],
+    );
+  }
+});
+
+test("a terminal client has its token, and takes lines of any length", async (t) => {
+  const server = await startServer(t, { env: secrets });
+  const text = "x".repeat(300000);
+  const env = { TELLTALE_TOKEN: secrets.TELLTALE_TOKEN_ADMIN };
+  await server.post(
+    "/events",
+    { source: "s", data: { text } },
+    { authorization: `Bearer ${secrets.TELLTALE_TOKEN_INGEST}` },
+  );
+  for (const args of [
+    ["tail", "--all", "-n", "1", "--json"],
+    ["recent", "--json"],
+    ["events", "--json"],
+  ]) {
+    const { code, out, err } = await cli(server, args, { env });
+    assert.deepEqual([code, err], [0, ""], args[0]);
+    assert.equal(JSON.parse(out).data.text, text);
+  }
+  const { code } = await cli(server, ["recent"], {});
+  assert.notEqual(code, 0);
+});
+
+test("many publishers are seen in one order, by those who stay and those who go", async (t) => {
+  const server = await startServer(t, { store: "memory" });
+  const [PUBLISHERS, EACH] = [8, 150];
+  const orders = [];
+  const streams = [];
+  for (let i = 0; i < 6; i++) {
+    const seen = [];
+    orders.push(seen);
+    const stream = await openStream(`${server.url}/events/stream`, {
+      on: (event) => {
+        if (event.type !== "message") return;
+        seen.push(JSON.parse(event.data).data.at);
+        if (i % 2 && seen.length === 100 * i) stream.close();
+      },
+    });
+    t.after(stream.close);
+    streams.push(stream);
+  }
+  await Promise.all(
+    Array.from({ length: PUBLISHERS }, async (_, p) => {
+      for (let n = 0; n < EACH; n++)
+        await server.post("/events", { source: "s", data: { at: [p, n] } });
+    }),
+  );
+  await until(() =>
+    orders.every((seen, i) => i % 2 || seen.length === PUBLISHERS * EACH),
+  );
+  for (const [i, seen] of orders.entries())
+    assert.deepEqual(seen, orders[0].slice(0, seen.length), `stream ${i}`);
+  const next = Array(PUBLISHERS).fill(0);
+  for (const [p, n] of orders[0]) assert.equal(n, next[p]++);
 });
