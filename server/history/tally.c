@@ -175,6 +175,7 @@ void tally_write(tally *t, tti_buf *out) {
   } else {
     tti_buf_append_text(out, "null");
   }
+  tti_buf_append_text(out, ",\"quantile_error\":" SKETCH_ERROR);
 }
 
 /* ---- By time ---- */

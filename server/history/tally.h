@@ -10,8 +10,9 @@
 
 /* Buckets: whole milliseconds below 64, then 32 to each doubling, up to 2^40 ms
  * (35 years; what is longer counts as that). A quantile is the middle of its
- * bucket: at most 1/64 off, less than 1.6 %. */
+ * bucket: at most 1/64 off. */
 #define SKETCH_BUCKETS (64 + 34 * 32)
+#define SKETCH_ERROR   "0.016"
 
 typedef struct sketch {
   uint64_t count;

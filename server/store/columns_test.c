@@ -43,10 +43,10 @@ static tti_record make(unsigned i, char text[5][32]) {
   static const int64_t durations[] = {0,  1,   -1,        63,           64,
                                       -7, 300, INT64_MAX, INT64_MIN + 1};
   snprintf(text[0], 32, "source-%u", i % 7);
-  snprintf(text[1], 32, i % 3 ? "" : "channel");
+  snprintf(text[1], 32, "%s", i % 3 ? "" : "channel");
   snprintf(text[2], 32, "action-%u", i); /* more than 256 of them */
   snprintf(text[3], 32, "agent-%u", i % 256);
-  snprintf(text[4], 32, i % 50 ? "" : "loud%u", i);
+  snprintf(text[4], 32, "%.*s", i % 50 ? 0 : (int)(i % 7), "notice");
   return (tti_record){.kind = (tti_kind)(i % 4),
                       .level = (tt_level)(TT_LEVEL_DEBUG + i % 5),
                       .level_name = tti_slice_of(text[4]),

@@ -376,7 +376,29 @@ test("an aggregate has counts, errors and quantiles by key", async (t) => {
   const none = await server.json(
     "/events/aggregate?by=source&until=2001-01-01T00:00:00Z",
   );
-  assert.deepEqual(none, { items: [], other: null, complete: true });
+  assert.deepEqual(none, {
+    items: [],
+    other: null,
+    quantile_error: 0.016,
+    complete: true,
+  });
+});
+
+test("keys beyond the thousandth are counted together", async (t) => {
+  const server = await startServer(t);
+  for (let batch = 0; batch < 3; batch++) {
+    const answer = await server.post(
+      "/events/batch",
+      range(1, 1500).map((i) => ({ source: "s", action: `a${batch % 2}-${i}` })),
+    );
+    assert.equal(answer.status, 200);
+  }
+  const { items, other } = await server.json("/events/aggregate?by=action");
+  assert.equal(items.length, 1000);
+  const counted = items.reduce((sum, item) => sum + item.count, 0);
+  assert.equal(counted + other.count, 4500);
+  // The newest are the ones that have an item, with all of their events.
+  assert.ok(items.every((item) => item.count === 2));
 });
 
 test("figures that make no sense are refused by name", async (t) => {
