@@ -12,7 +12,8 @@ static void a_quantile_is_within_its_error(void **state) {
     memset(s, 0, sizeof(*s));
     sketch_add(s, ms);
     double got = (double)sketch_quantile(s, 50), off = got - (double)ms;
-    assert_true((off < 0 ? -off : off) <= strtod(SKETCH_ERROR, NULL) * (double)ms);
+    assert_true((off < 0 ? -off : off) <=
+                strtod(SKETCH_ERROR, NULL) * (double)ms);
   }
   memset(s, 0, sizeof(*s));
   sketch_add(s, -5);
