@@ -26,6 +26,8 @@
  * page cache, and never more of it than a bite is behind. */
 
 enum { BITE_PAGES = 16, CACHE_KIB = 512 };
+/* While jobs wait they wait for less. */
+enum { PRESSED_US = BACKGROUND_US / 4 };
 
 struct copy {
   sqlite3 *to;
@@ -45,8 +47,8 @@ static void finish(copy *c, int rc) {
   c->rc = rc;
 }
 
-static void copy_pages(copy *c, sqlite3 *from) {
-  int64_t until_us = server_monotonic_us() + BACKGROUND_US;
+static void copy_pages(copy *c, sqlite3 *from, int64_t limit_us) {
+  int64_t until_us = server_monotonic_us() + limit_us;
   int rc = database_fault(FAULT_POINT("store.backup"));
   if (rc == SQLITE_OK && !c->begun) {
     c->begun = true;
@@ -68,11 +70,14 @@ static void copy_pages(copy *c, sqlite3 *from) {
 
 void copy_bite(sqlite_store *s, copy *c) {
   writer *w = &s->writer;
+  pthread_mutex_lock(&s->queue_lock);
+  bool pressed = s->queue.first != NULL;
+  pthread_mutex_unlock(&s->queue_lock);
   if (w->health != HEALTHY || (c->begun && !c->backup)) {
     /* What failed there may have reached the copy. */
     finish(c, SQLITE_ABORT);
   } else {
-    copy_pages(c, w->db);
+    copy_pages(c, w->db, pressed ? PRESSED_US : BACKGROUND_US);
   }
   w->copy = c->backup ? c : NULL;
   pthread_mutex_lock(&s->queue_lock);
@@ -189,7 +194,7 @@ static int copy_all(const source *from, copy *c, const target *t,
     if (from->store)
       ask_writer(from->store, c);
     else
-      copy_pages(c, from->db);
+      copy_pages(c, from->db, BACKGROUND_US);
     failed = failed || fdatasync(t->fd) != 0;
     bool wanted =
         !backup->progress ||
