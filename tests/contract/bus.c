@@ -410,10 +410,12 @@ static void a_kill_reuses_no_number(void **state) {
   store_range range = {0};
   store_status_get(f->store, &status);
   size_t ranges = store_ranges(f->store, 0, status.head_seq, &range, 1);
-  if (f->impl->durability == STORE_SYNC)
-    assert_int_equal(ranges, 0);
-  else
+  if (f->impl->durability == STORE_MEMORY && ranges)
     assert_string_equal(range.reason, "crash");
+  else
+    assert_int_equal(ranges, 0);
+  /* Hardly more than what was given out is in doubt. */
+  assert_true(status.head_seq < last + 1024);
   assert_true(publish(f, "after", 1) > last);
 }
 

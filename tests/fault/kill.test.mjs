@@ -11,7 +11,7 @@ test("acknowledged is stored, once, over many kills", { timeout: 600000 }, async
 });
 
 test("the same under durability commit: a killed process loses nothing", { timeout: 300000 }, async (t) => {
-  await crashRounds(await temporaryFolder(t), long ? 30 : 5, { args: ["--durability", "commit"], unknownRanges: true }, (server) => server.kill());
+  await crashRounds(await temporaryFolder(t), long ? 30 : 5, { args: ["--durability", "commit"] }, (server) => server.kill());
 });
 
 test("the same under memory: what is lost is told, and no number is used twice", { timeout: 300000 }, async (t) => {

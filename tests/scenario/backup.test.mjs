@@ -235,6 +235,28 @@ test("a backup put beside the log of another database is refused", async (t) => 
   await assert.rejects(new Server(server.folder).start(), /is a backup and .*-wal belongs to another database: move/);
 });
 
+test("an older copy of the files put back is known by the lock file", async (t) => {
+  const server = await startServer(t);
+  const file = path.join(server.folder, "telltale.db");
+  const post = async () => (await (await server.post("/events", { source: "a" })).json()).seq;
+  assert.deepEqual([await post(), await post()], [1, 2]);
+  await server.stop();
+  await copyFile(file, `${file}.old`);
+  await server.start();
+  assert.deepEqual([await post(), await post()], [3, 4]);
+  await server.stop();
+  await copyFile(`${file}.old`, file);
+  await server.start();
+  assert.match(server.stderr, /older than what was here last: its events end with 2/);
+  const next = await post();
+  assert.ok(next > 1e15, `${next}`);
+  const stream = await openStream(`${server.url}/events/stream`, { headers: { "last-event-id": "4" } });
+  await until(() => stream.lastId === String(next), { what: "the new event" });
+  stream.close();
+  assert.deepEqual(stream.events.map((event) => event.type), ["dropped", "message"]);
+  assert.equal(JSON.parse(stream.events[0].data).reason, "restored");
+});
+
 test("a terminal sees how far it is, a pipe does not", async (t) => {
   const server = await startServer(t, { control: true });
   await fill(server, 20e6);

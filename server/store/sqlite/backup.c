@@ -260,7 +260,7 @@ tt_error store_sqlite_back_up(const char *path, store_backup *backup,
                               tti_buf *out_error) {
   source from = {.path = path};
   char reason[160];
-  int lock_fd = -1;
+  store_lock lock = {.fd = -1};
   if (access(path, F_OK) != 0) {
     tti_buf_printf(out_error,
                    "there is no store at %s: name the server's with --store",
@@ -269,7 +269,7 @@ tt_error store_sqlite_back_up(const char *path, store_backup *backup,
   }
   tt_error error = schema_check_header(path, schema_migration_count, out_error);
   if (!error)
-    error = lock_take(path, &lock_fd, out_error);
+    error = lock_take(&lock, path, out_error);
   if (error)
     return error;
   int rc = database_open(path, true, &from.db, reason, sizeof reason);
@@ -280,6 +280,6 @@ tt_error store_sqlite_back_up(const char *path, store_backup *backup,
   else
     error = explain(path, backup, rc, out_error);
   database_close(from.db);
-  close(lock_fd);
+  lock_release(&lock);
   return error;
 }

@@ -1,43 +1,90 @@
 #include "server/store/sqlite/lock.h"
 
+#ifdef TELLTALE_TESTING
+#include "server/testing/vfs.h"
+#endif
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-static tt_error refuse(const char *path, int fd, tti_buf *out_error) {
-  char owner[32];
-  ssize_t len = pread(fd, owner, sizeof owner - 1, 0);
-  owner[len > 0 ? len : 0] = '\0';
-  owner[strcspn(owner, "\n")] = '\0';
-  tti_buf_printf(out_error,
-                 "%s is in use by another server (process %s): stop that one, "
-                 "or name another file with --store",
-                 path, *owner ? owner : "unknown");
-  return TT_EBUSY;
+/* Two lines: the process id, and the memory. Numbers have a fixed width, so
+ * that the file keeps its length and writing it again needs no room. */
+#define MEMORY_READ  "boot %39s log %39s stored %" SCNu64 " issued %" SCNu64
+#define MEMORY_WRITE "boot %s log %s stored %020" PRIu64 " issued %020" PRIu64
+enum { FILE_BYTES = 256 };
+
+static void parse(const char *text, lock_memory *out_memory) {
+  lock_memory memory = {0};
+  const char *line = strchr(text, '\n');
+  *out_memory = (lock_memory){0};
+  if (!line || sscanf(line + 1, MEMORY_READ, memory.boot, memory.log,
+                      &memory.stored_seq, &memory.issued_seq) != 4)
+    return;
+  if (strcmp(memory.boot, "-") == 0)
+    memory.boot[0] = '\0';
+  if (strcmp(memory.log, "-") == 0)
+    memory.log[0] = '\0';
+  *out_memory = memory;
 }
 
-tt_error lock_take(const char *path, int *out_fd, tti_buf *out_error) {
-  char file[4096], owner[32];
+bool lock_write(store_lock *lock) {
+  char text[FILE_BYTES];
+  const lock_memory *memory = &lock->memory;
+  int len = snprintf(text, sizeof text, "%-10ld\n" MEMORY_WRITE "\n",
+                     (long)getpid(), *memory->boot ? memory->boot : "-",
+                     *memory->log ? memory->log : "-", memory->stored_seq,
+                     memory->issued_seq);
+  return pwrite(lock->fd, text, (size_t)len, 0) == len &&
+         ftruncate(lock->fd, len) == 0;
+}
+
+tt_error lock_take(store_lock *lock, const char *path, tti_buf *out_error) {
+  char file[4096], text[FILE_BYTES];
   snprintf(file, sizeof file, "%s.lock", path);
-  int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) {
+  lock->fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock->fd < 0) {
     tti_buf_printf(out_error, "cannot create %s: %s", file, strerror(errno));
     return TT_EIO;
   }
-  tt_error error = TT_OK;
-  int len = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    error = refuse(path, fd, out_error);
-  } else if (ftruncate(fd, 0) != 0 ||
-             pwrite(fd, owner, (size_t)len, 0) != len) {
-    tti_buf_printf(out_error, "cannot write %s: %s", file, strerror(errno));
-    error = TT_EIO;
+  bool held = flock(lock->fd, LOCK_EX | LOCK_NB) == 0;
+  ssize_t len = pread(lock->fd, text, sizeof text - 1, 0);
+  text[len > 0 ? len : 0] = '\0';
+  if (!held) {
+    int digits = (int)strspn(text, "0123456789");
+    tti_buf_printf(out_error,
+                   "%s is in use by another server (process %.*s): stop that "
+                   "one, or name another file with --store",
+                   path, digits ? digits : 7, digits ? text : "unknown");
+    lock_release(lock);
+    return TT_EBUSY;
   }
-  if (error)
-    close(fd);
-  else
-    *out_fd = fd;
-  return error;
+  parse(text, &lock->memory);
+  if (lock_write(lock))
+    return TT_OK;
+  tti_buf_printf(out_error, "cannot write %s: %s", file, strerror(errno));
+  lock_release(lock);
+  return TT_EIO;
+}
+
+void lock_release(store_lock *lock) {
+  if (lock->fd >= 0)
+    close(lock->fd);
+  lock->fd = -1;
+}
+
+void lock_boot(char out_boot[40]) {
+  out_boot[0] = '\0';
+#ifdef TELLTALE_TESTING
+  /* Every start is another life of a disk that loses power. */
+  if (testing_vfs_name())
+    return;
+#endif
+  FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+  if (file && fscanf(file, "%39s", out_boot) != 1)
+    out_boot[0] = '\0';
+  if (file)
+    fclose(file);
 }

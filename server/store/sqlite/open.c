@@ -270,21 +270,25 @@ static int skip_to(sqlite_store *s, uint64_t to_seq, const char *reason) {
 /* A backup does not know what its original gave out since. Microseconds of the
  * clock are above that, and above what an earlier restoration began with, as
  * long as the clock is right and a second has less than a million events. */
-static int record_restoration(sqlite_store *s) {
+static int record_restoration(sqlite_store *s, const char *what) {
   const log_position *p = &s->writer.position;
+  const lock_memory *memory = &s->lock.memory;
   uint64_t to_seq = (uint64_t)(server_wall_us() / 1000) * 1000 - 1;
   uint64_t known = p->reserved_to > p->next_seq ? p->reserved_to : p->next_seq;
+  if (known < memory->stored_seq)
+    known = memory->stored_seq;
+  if (known < memory->issued_seq)
+    known = memory->issued_seq;
   if (to_seq <= known) {
     server_log(TT_LEVEL_WARN, "store",
-               "%s: the clock is behind the backup's last event: set it right "
-               "before the server is used",
+               "%s: the clock is behind the last event; set it right before "
+               "the server is used",
                s->path);
     to_seq = known + RESERVE_BLOCK;
   }
-  server_log(TT_LEVEL_INFO, "store",
-             "%s is a backup: its events end with %llu, and new ones begin at "
-             "%llu",
-             s->path, (unsigned long long)p->next_seq - 1,
+  server_log(TT_LEVEL_WARN, "store",
+             "%s is %s: its events end with %llu, and new ones begin at %llu",
+             s->path, what, (unsigned long long)p->next_seq - 1,
              (unsigned long long)to_seq + 1);
   int rc = skip_to(s, to_seq, "restored");
   /* From now on the file itself must say that it is no backup any more, not
@@ -295,17 +299,41 @@ static int record_restoration(sqlite_store *s) {
   return rc;
 }
 
+/* What was given out before an unclean end and is not there. If the kernel
+ * lived on, everything committed is there, and nothing above what the lock file
+ * says was given out; else it may have been the whole reservation. */
+static int record_crash(sqlite_store *s, bool kernel_lived) {
+  const log_position *p = &s->writer.position;
+  uint64_t to_seq = p->reserved_to;
+  if (kernel_lived && to_seq > s->lock.memory.issued_seq)
+    to_seq = s->lock.memory.issued_seq;
+  return to_seq < p->next_seq ? SQLITE_OK : skip_to(s, to_seq, "crash");
+}
+
 /* Numbers that were given out before and are not there. */
 static int record_gap(sqlite_store *s) {
-  const log_position *p = &s->writer.position;
+  lock_memory *memory = &s->lock.memory;
+  char boot[40];
   bool is_backup;
   int rc = schema_is_backup(s->writer.db, &is_backup);
   if (rc != SQLITE_OK)
     return rc;
+  if (strcmp(memory->log, s->shown.log_uuid) != 0)
+    *memory = (lock_memory){0};
+  lock_boot(boot);
   if (is_backup)
-    return record_restoration(s);
-  return p->reserved_to < p->next_seq ? SQLITE_OK
-                                      : skip_to(s, p->reserved_to, "crash");
+    rc = record_restoration(s, "a backup");
+  else if (s->writer.position.next_seq < memory->stored_seq)
+    rc = record_restoration(s, "older than what was here last");
+  else
+    rc = record_crash(s, *boot && strcmp(memory->boot, boot) == 0);
+  memcpy(memory->boot, boot, sizeof boot);
+  memcpy(memory->log, s->shown.log_uuid, sizeof memory->log);
+  memory->issued_seq = 0;
+  /* Without it the old memory must not stay: numbers would be used twice. */
+  if (rc == SQLITE_OK && !lock_write(&s->lock))
+    rc = SQLITE_IOERR_WRITE;
+  return rc;
 }
 
 static int load_uuid(sqlite_store *s) {
@@ -368,8 +396,7 @@ static size_t sqlite_counts(store *base, store_dimension dimension,
 
 static void destroy(sqlite_store *s) {
   sqlite_disconnect(s);
-  if (s->lock_fd >= 0)
-    close(s->lock_fd);
+  lock_release(&s->lock);
   for (size_t i = 0; i < SQLITE_READERS; i++)
     pthread_mutex_destroy(&s->readers[i].lock);
   pthread_mutex_destroy(&s->queue_lock);
@@ -452,7 +479,7 @@ static tt_error open_store(sqlite_store *s, tti_buf *out_error) {
   tt_error error =
       schema_check_header(s->path, schema_migration_count, out_error);
   if (!error)
-    error = lock_take(s->path, &s->lock_fd, out_error);
+    error = lock_take(&s->lock, s->path, out_error);
   if (!error)
     error = make_file(s->path, out_error);
   if (!error)
@@ -479,7 +506,7 @@ tt_error store_sqlite_open(const store_options *options, tti_buf *out_error,
   if (!s)
     return TT_ENOMEM;
   s->base.ops = &sqlite_ops;
-  s->lock_fd = -1;
+  s->lock.fd = -1;
   s->options = *options;
   set_defaults(&s->options);
   init_locks(s);

@@ -7,6 +7,7 @@
 #include "server/store/range.h"
 #include "server/store/sqlite/backup.h"
 #include "server/store/sqlite/database.h"
+#include "server/store/sqlite/lock.h"
 #include "server/store/store.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,12 +17,14 @@
  * connections. What both and everybody else look at is `shown`, under a lock
  * that is never held across a call into SQLite. */
 
-#define SQLITE_READERS       2
-#define SQLITE_READS_MAX     1024
-#define GROUP_MAX_ROWS       8192
-#define GROUP_MAX_BYTES      (4u << 20)
-#define BACKGROUND_US        2000
-#define RESERVE_BLOCK        65536
+#define SQLITE_READERS   2
+#define SQLITE_READS_MAX 1024
+#define GROUP_MAX_ROWS   8192
+#define GROUP_MAX_BYTES  (4u << 20)
+#define BACKGROUND_US    2000
+#define RESERVE_BLOCK    65536
+/* How far ahead the lock file notes what was given out. */
+#define ISSUED_STEP          256
 #define CHECKPOINT_FRAMES    1000
 #define WAL_RESTART_BYTES    (64u << 20)
 #define TOKENS_MAX           10000
@@ -135,7 +138,8 @@ typedef struct writer {
   log_table *tables; /* owned; ascending */
   size_t table_count;
   size_t table_capacity;
-  bool synced; /* what the connection's `synchronous` is set to */
+  bool synced;          /* what the connection's `synchronous` is set to */
+  uint64_t durable_seq; /* next_seq of the last commit that was synced */
   bool ranges_changed;
   bool tokens_changed;
   uint64_t group_rows;   /* stored in this group */
@@ -168,9 +172,9 @@ struct sqlite_store {
   store base;
   store_options options;
   char *path;
-  int lock_fd;
 
-  pthread_mutex_t queue_lock;
+  pthread_mutex_t queue_lock; /* also for `lock`, once the threads run */
+  store_lock lock;
   pthread_cond_t queue_ready;
   job_list queue;
   size_t queue_jobs;

@@ -63,6 +63,23 @@ static size_t job_rows(const store_job *job) {
   return job->kind == STORE_JOB_APPEND ? job->batch->count : 1;
 }
 
+/* Under the lock. Rows that may be answered before they are committed: after a
+ * kill this says which numbers they can have had. */
+static tt_error note_issued(sqlite_store *s, const store_job *job) {
+  lock_memory *memory = &s->lock.memory;
+  if (!job->reserved)
+    return TT_OK;
+  uint64_t last = job->first_seq + job->batch->count - 1;
+  uint64_t before = memory->issued_seq;
+  if (last <= before)
+    return TT_OK;
+  memory->issued_seq = last | (ISSUED_STEP - 1);
+  if (lock_write(&s->lock))
+    return TT_OK;
+  memory->issued_seq = before;
+  return TT_EIO;
+}
+
 tt_error sqlite_submit(store *base, store_job *job) {
   sqlite_store *s = (sqlite_store *)base;
   size_t bytes = job_bytes(job);
@@ -75,7 +92,7 @@ tt_error sqlite_submit(store *base, store_job *job) {
              (s->queue_jobs > 0 &&
               s->queue_bytes + bytes > s->options.queue_max_bytes)) {
     error = TT_EFULL;
-  } else {
+  } else if (!(error = note_issued(s, job))) {
     push(&s->queue, job);
     s->queue_jobs++;
     s->queue_bytes += bytes;
@@ -277,6 +294,8 @@ int writer_commit(sqlite_store *s) {
   if (rc != SQLITE_OK)
     return rc == SQLITE_FULL ? SQLITE_IOERR : rc;
   w->committed = w->position;
+  if (w->synced)
+    w->durable_seq = w->committed.next_seq;
   return SQLITE_OK;
 }
 
@@ -507,12 +526,24 @@ static void checkpoint(sqlite_store *s) {
     break_down(s, "checkpoint");
 }
 
+/* Doing without only means that an older copy may pass for this one. */
+static void note_durable(sqlite_store *s) {
+  pthread_mutex_lock(&s->queue_lock);
+  lock_memory *memory = &s->lock.memory;
+  if (memory->stored_seq < s->writer.durable_seq) {
+    memory->stored_seq = s->writer.durable_seq;
+    lock_write(&s->lock);
+  }
+  pthread_mutex_unlock(&s->queue_lock);
+}
+
 static void upkeep(sqlite_store *s) {
   writer *w = &s->writer;
   int64_t now = server_monotonic_us();
   if (now < w->next_upkeep_us || w->health != HEALTHY)
     return;
   w->next_upkeep_us = now + UPKEEP_EVERY_US;
+  note_durable(s);
   int rc = upkeep_check(s);
   if (rc != SQLITE_OK) {
     count_error(s, "upkeep");
@@ -596,8 +627,10 @@ static void end_cleanly(sqlite_store *s) {
     if (rc != SQLITE_OK)
       roll_back(s);
   }
-  sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                            NULL);
+  if (sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                NULL) == SQLITE_OK)
+    w->durable_seq = w->committed.next_seq;
+  note_durable(s);
 }
 
 void *sqlite_writer_main(void *argument) {
