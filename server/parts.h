@@ -1,6 +1,7 @@
 #ifndef PARTS_H
 #define PARTS_H
 
+#include "server/access.h"
 #include "server/bus/bus.h"
 #include "server/config/config.h"
 #include "server/feed/feed.h"
@@ -37,6 +38,7 @@ typedef struct server {
   pthread_mutex_t drained_mutex;
   pthread_cond_t drained_cond;
   bool drained;
+  access_log *access;
   auth_rules *rules;   /* in force; its texts are config's */
   int64_t leave_by_us; /* monotonic: the end of an ordered shutdown */
 } server;

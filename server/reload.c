@@ -48,6 +48,7 @@ typedef struct change {
   config config; /* the new one, then what it replaced */
   tls_certificate *certificate;
   auth_rules *rules;
+  access_target access;
   loop_retired *retired;
 } change;
 
@@ -57,6 +58,7 @@ static void change_free(void *what) {
     return;
   config_fini(&c->config);
   tls_certificate_free(c->certificate);
+  access_target_drop(&c->access);
   free(c->rules);
   free(c);
 }
@@ -75,11 +77,17 @@ static tt_error prepare_certificate(const server *s, change *c,
 static tt_error prepare(server *s, int argc, char **argv, tti_buf *error,
                         change **out_change) {
   change *c = calloc(1, sizeof(*c));
-  tt_error result = c ? config_load(argc, argv, error, &c->config) : TT_ENOMEM;
+  if (!c)
+    return TT_ENOMEM;
+  c->access.fd = -1;
+  tt_error result = config_load(argc, argv, error, &c->config);
   if (result == TT_OK)
     result = reload_rules_new(&c->config, &c->rules);
   if (result == TT_OK)
     result = prepare_certificate(s, c, error);
+  if (result == TT_OK)
+    result = access_log_prepare(s->access, c->config.access_log,
+                                c->config.access_log_file, error, &c->access);
   if (result == TT_OK)
     result = loop_retired_new(s->loop_count, &c->retired);
   if (result != TT_OK) {
@@ -99,6 +107,8 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   if (c->certificate)
     c->certificate = tls_replace(s->tls, c->certificate);
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
+  access_log_use(s->access, &c->access);
+  c->access.fd = -1;
   auth_rules *earlier = s->rules;
   s->rules = c->rules;
   c->rules = earlier;

@@ -229,12 +229,25 @@ static tt_error make_relay(server *s) {
   return relay_new(&options, &s->relay);
 }
 
+static tt_error open_access_log(server *s, tti_buf *error) {
+  access_target target;
+  tt_error result = access_log_new(s->metrics, &s->access);
+  if (result == TT_OK)
+    result = access_log_prepare(s->access, s->config.access_log,
+                                s->config.access_log_file, error, &target);
+  if (result == TT_OK)
+    access_log_use(s->access, &target);
+  return result;
+}
+
 static tt_error listen_http(server *s, tti_buf *error) {
   http_options options = {
       .gate = auth_gate,
       .gate_context = s->auth,
       .answered = relay_answered,
       .answered_context = s->relay,
+      .finished = access_log_finished,
+      .finished_context = s->access,
       .stall_timeout_ms = s->config.stall_timeout,
       .budget_bytes = s->config.budget,
       .max_connections = (unsigned)s->config.max_connections,
@@ -414,6 +427,7 @@ static void tear_down(server *s) {
   auth_free(s->auth);
   if (s->http)
     http_server_free(s->http);
+  access_log_free(s->access);
   tls_free(s->tls);
   for (size_t i = 0; i < s->loop_count; i++)
     loop_free(s->loops[i]);
@@ -461,6 +475,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = name_store(s)) != TT_OK ||
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
+      (result = open_access_log(s, error)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK)
     return result;
   listen_admin(s);

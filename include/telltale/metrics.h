@@ -69,6 +69,8 @@ extern "C" {
     "Bytes of evicted chunks that readers still hold")                         \
   X(TT_METRIC_RETENTION_DELETED, COUNTER, "retention_deleted", "", NULL, NULL, \
     "Events removed by retention")                                             \
+  X(TT_METRIC_ACCESS_LOG_DROPPED, COUNTER, "access_log_dropped", "", NULL,     \
+    NULL, "Lines of the access log that were not written")                     \
   X(TT_METRIC_CONFIG_RELOADS, COUNTER, "config_reloads", "", "outcome", NULL,  \
     "Times the configuration was read again, by outcome")                      \
   X(TT_METRIC_CONFIG_RELOAD_OK, GAUGE, "config_last_reload_ok", "", NULL,      \

@@ -73,9 +73,6 @@ bool auth_gate(http_request *request, const http_route *route, void *context);
  * connection's next request. */
 const char *auth_subject(http_request *request);
 
-/* The name of the token that a request came with, or "". */
-const char *auth_name(const http_request *request);
-
 /* Whether the request would pass the gate again: its token was not revoked, its
  * login not ended. A stream asks when it is told of a change, and now and then,
  * since logins end by themselves. */

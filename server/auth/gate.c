@@ -270,18 +270,16 @@ bool auth_gate(http_request *request, const http_route *route, void *context) {
     c = (credential){{NULL, 0}, false};
   }
   memory *m = recall(a, request, &c);
+  if (m && m->entry.id[0])
+    http_request_set_user(request, m->entry.name);
+  else if (*http_request_certificate(request))
+    http_request_set_user(request, http_request_certificate(request));
   return open || !needed || pass_token(a, request, route->scope, &c, m);
 }
 
 const char *auth_subject(http_request *request) {
   const memory *m = remembered(request);
   return m && m->entry.id[0] ? m->entry.id : http_request_certificate(request);
-}
-
-const char *auth_name(const http_request *request) {
-  const memory *m = remembered(request);
-  return m && m->entry.id[0] ? m->entry.name
-                             : http_request_certificate(request);
 }
 
 bool auth_still_valid(auth *a, http_request *request) {

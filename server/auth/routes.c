@@ -62,7 +62,8 @@ static void answer(loop_task *task) {
   if (c->job.verdict == STORE_OK)
     server_log(TT_LEVEL_INFO, "auth", "token %s: token=%s by=\"%s\" client=%s",
                created ? "made" : "revoked", c->job.token.id,
-               auth_name(c->request), http_request_client_text(c->request));
+               http_request_user(c->request),
+               http_request_client_text(c->request));
   if (c->job.verdict == STORE_OK && created) {
     auth_token_json(&body, &c->job.token, c->text);
     http_reply_header(c->request, "Cache-Control", "no-store");

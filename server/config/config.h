@@ -50,6 +50,11 @@
   X(log_min_level, STRING, LIVE, "log_min_level", "TELLTALE_LOG_MIN_LEVEL",    \
     "--log-min-level", "debug",                                                \
     "lowest level of the log lines that are kept of POST /log")                \
+  X(access_log, STRING, LIVE, "access_log", "TELLTALE_ACCESS_LOG",             \
+    "--access-log", "off", "a line for each request: off, logfmt or json")     \
+  X(access_log_file, STRING, LIVE, "access_log_file",                          \
+    "TELLTALE_ACCESS_LOG_FILE", "--access-log-file", "",                       \
+    "file for the access log; default: standard error")                        \
   X(loops, COUNT, START, "loops", "TELLTALE_LOOPS", "--loops", "0",            \
     "event loops; 0: one a core")                                              \
   X(retain, DURATION_MS, LIVE, "retain", "TELLTALE_RETAIN", "--retain", "7d",  \

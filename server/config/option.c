@@ -25,6 +25,7 @@ typedef struct limit {
   uint64_t min, max;
 } limit;
 
+static const char *const access_logs[] = {"off", "logfmt", "json", NULL};
 static const char *const buses[] = {"local", NULL};
 static const char *const durabilities[] = {"memory", "commit", "sync", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
@@ -35,6 +36,7 @@ static const char *const log_levels[] = {"debug", "info",  "warn",
 #define GIB (KIB * KIB * KIB)
 #define DAY UINT64_C(86400000)
 static const limit limits[] = {
+    {"access_log", access_logs, 0, 0},
     {"bus", buses, 0, 0},
     {"durability", durabilities, 0, 0},
     {"log_format", log_formats, 0, 0},

@@ -92,6 +92,9 @@ static void drop(http_connection *c, http_request *r, http_request *before) {
     c->current = NULL;
   c->queued--;
   c->queued_bytes -= r->weight;
+  const http_options *options = r->worker->options;
+  if (options->finished)
+    options->finished(r, options->finished_context);
   if (r->stream) {
     http_connection_unrun(c, r);
     http_stream_close(r->stream);

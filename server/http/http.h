@@ -53,6 +53,11 @@ typedef struct http_options {
   /* Called once a request is answered, for metrics; may be NULL. */
   void (*answered)(const http_route *route, int status, void *context);
   void *answered_context;
+  /* Called once a request is over: its answer was handed to the kernel, or its
+   * connection is gone. On its loop, or where the server is freed. May be NULL.
+   */
+  void (*finished)(http_request *request, void *context);
+  void *finished_context;
   size_t head_max_bytes;    /* 0: 64 KiB */
   uint64_t head_timeout_ms; /* 0: 10,000 */
   uint64_t body_timeout_ms; /* without progress; 0: 30,000 */
@@ -160,6 +165,16 @@ bool http_request_set_client(http_request *request, const http_address *client,
                              bool secure);
 /* Whether the client's own connection is encrypted. */
 bool http_request_is_secure(const http_request *request);
+/* Who was let in, for the access log: copied (nothing, when out of memory).
+ * "": nobody was named. */
+void http_request_set_user(http_request *request, const char *name);
+const char *http_request_user(const http_request *request);
+/* Microseconds since its head was read. */
+uint64_t http_request_age_us(const http_request *request);
+/* Of the answer; 0: there is none yet, or never was. */
+int http_request_status(const http_request *request);
+/* Bytes of the answer's body; of a stream those that left so far. */
+size_t http_request_answer_bytes(const http_request *request);
 /* The port that the server listens on. */
 uint16_t http_request_port(const http_request *request);
 /* True for connections over the admin-only Unix socket. */

@@ -98,9 +98,11 @@ static size_t extras_len(const http_request *r) {
 bool http_reply_compose(http_request *r, int status, const char *content_type,
                         const void *copy, size_t body_len, bool stream) {
   decide_close(r);
+  r->status = status;
   tti_slice prefix = http_worker_prefix(r->worker);
   tti_slice type = tti_slice_of(content_type);
   bool bodiless = status == 204 || status == 304;
+  r->answer_bytes = stream || r->head.is_head || bodiless ? 0 : body_len;
   size_t copied = copy && !r->head.is_head && !bodiless ? body_len : 0;
   size_t room = prefix.len + type.len + extras_len(r) + copied + 256;
   char *start = http_request_alloc(r, room);

@@ -49,6 +49,7 @@ http_request *http_request_new(http_connection *connection, const char *head,
   memset(r, 0, sizeof(*r));
   r->connection = connection;
   r->worker = worker;
+  r->began_ns = uv_hrtime();
   r->free_at = (char *)r + header;
   r->free_bytes = HTTP_REQUEST_BLOCK - header;
   r->extras_end = &r->extras;
@@ -192,6 +193,30 @@ bool http_request_set_client(http_request *request, const http_address *address,
 bool http_request_is_secure(const http_request *request) {
   return request->client ? request->client->secure
                          : http_request_is_tls(request);
+}
+
+void http_request_set_user(http_request *request, const char *name) {
+  size_t size = strlen(name) + 1;
+  char *copy = http_request_alloc(request, size);
+  if (copy)
+    request->user = memcpy(copy, name, size);
+}
+
+const char *http_request_user(const http_request *request) {
+  return request->user ? request->user : "";
+}
+
+uint64_t http_request_age_us(const http_request *request) {
+  return (uv_hrtime() - request->began_ns) / 1000;
+}
+
+int http_request_status(const http_request *request) {
+  return request->status;
+}
+
+size_t http_request_answer_bytes(const http_request *request) {
+  size_t unsent = request->stream ? http_stream_pending(request->stream) : 0;
+  return request->answer_bytes > unsent ? request->answer_bytes - unsent : 0;
 }
 
 uint16_t http_request_port(const http_request *request) {

@@ -54,6 +54,10 @@ struct http_request {
   char *out_owned;
   http_stream *stream;
   http_client *client; /* NULL: the peer itself */
+  const char *user;    /* NULL: nobody */
+  uint64_t began_ns;   /* monotonic */
+  size_t answer_bytes; /* of the body, handed over */
+  int status;
 
   size_t weight;   /* what the connection counts it as, bytes */
   size_t charged;  /* bytes against the budget */

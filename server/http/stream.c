@@ -146,6 +146,7 @@ void http_stream_write(http_stream *s, http_chunk *const *chunks,
       unref(chunks[i]);
     return;
   }
+  s->request->answer_bytes += total;
   if (s->chunked) {
     char size[16];
     int len = snprintf(size, sizeof(size), "%zx\r\n", total);
