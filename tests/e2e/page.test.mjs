@@ -254,6 +254,61 @@ test("a token is asked for when the server wants one", async (t) => {
   assert.deepEqual(page.violations, []);
 });
 
+test("log lines have a tab of their own", async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(t, server);
+  await live(page);
+  await emit(server, event("no line"));
+  await page.getByRole("link", { name: "Logs" }).click();
+  await page.getByText("No log lines yet").waitFor();
+  await live(page);
+  for (const level of ["info", "warn", "error"])
+    await server.post("/log", {
+      level,
+      logger: `at-${level}`,
+      message: "<b>slow</b> query",
+      fields: { rows: 3 },
+      caller: "db.c:7",
+    });
+  await eventually(() => actions(page), ["at-error", "at-warn", "at-info"]);
+  const row = page.getByRole("button", { name: /at-warn/ });
+  assert.match(await row.textContent(), /db\.c:7.*<b>slow<\/b> query \{"rows":3\}/);
+  await eventually(() => page.locator("#stat-total").textContent(), "3");
+  await page.getByLabel("Level").selectOption(">=warn");
+  await eventually(() => actions(page), ["at-error", "at-warn"]);
+  await page.reload();
+  await eventually(() => actions(page), ["at-error", "at-warn"]);
+  await page.getByRole("link", { name: "Events" }).click();
+  await eventually(() => actions(page), ["no line"]);
+  assert.deepEqual(page.violations, []);
+});
+
+test("the status tab shows how the server is, and asks for a token", async (t) => {
+  const token = "tt_read-secret-for-this-test-0123456789";
+  const server = await startServer(t, { env: { TELLTALE_TOKEN_READ: token } });
+  const page = await openPage(t, server, { path: "/?tab=status" });
+  await page.locator("#token").fill(token);
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByRole("heading", { name: "store" }).waitFor();
+  await page.getByText(`sqlite:${server.folder}`).waitFor();
+  await live(page);
+  assert.equal(await page.locator("#filters").isVisible(), false);
+  assert.deepEqual(page.violations, []);
+});
+
+async function assertAccessible(page) {
+  await page.evaluate(
+    await readFile(require.resolve("axe-core/axe.min.js"), "utf8"),
+  );
+  const { violations } = await page.evaluate(() => window.axe.run());
+  assert.deepEqual(
+    violations
+      .filter((found) => ["serious", "critical"].includes(found.impact))
+      .map((found) => `${found.id}: ${found.nodes[0].html}`),
+    [],
+  );
+}
+
 for (const colorScheme of ["light", "dark"])
   test(`it can be used by all, ${colorScheme}`, async (t) => {
     const server = await startServer(t);
@@ -267,15 +322,13 @@ for (const colorScheme of ["light", "dark"])
     );
     await page.getByRole("button", { name: /at fatal/ }).click();
     await page.getByRole("button", { name: "Pause" }).click();
-    await page.evaluate(
-      await readFile(require.resolve("axe-core/axe.min.js"), "utf8"),
-    );
-    const { violations } = await page.evaluate(() => window.axe.run());
-    assert.deepEqual(
-      violations
-        .filter((found) => ["serious", "critical"].includes(found.impact))
-        .map((found) => `${found.id}: ${found.nodes[0].html}`),
-      [],
-    );
+    await assertAccessible(page);
+    await server.post("/log", { level: "warn", message: "m", logger: "db" });
+    await page.goto(`${server.url}/?tab=logs`);
+    await eventually(() => actions(page), ["db"]);
+    await assertAccessible(page);
+    await page.goto(`${server.url}/?tab=status`);
+    await page.getByRole("heading", { name: "store" }).waitFor();
+    await assertAccessible(page);
     assert.deepEqual(page.violations, []);
   });

@@ -2,6 +2,31 @@ import { parseJson } from "./json.js";
 import { EventList } from "./list.js";
 import { EventStream, httpError } from "./stream.js";
 
+// What differs between the tabs; one page load shows one of them.
+const TABS = {
+  events: {
+    base: "/events",
+    total: "total_events",
+    rate: "events_per_second",
+    noun: "events",
+    none: "No event matches these filters yet.",
+    example: `'{"source":"me","action":"hello"}' ${location.origin}/events`,
+  },
+  logs: {
+    base: "/logs",
+    total: "total_logs",
+    rate: "logs_per_second",
+    noun: "log lines",
+    none: "No log line matches these filters yet.",
+    example: `'{"logger":"me","message":"hello"}' ${location.origin}/log`,
+    columns: ["Time", "Level", "Source", "Caller", "Logger", "Message"],
+  },
+  status: null,
+};
+const asked = new URLSearchParams(location.search).get("tab");
+const tab = Object.hasOwn(TABS, asked) ? asked : "events";
+const shows = TABS[tab] ?? TABS.events;
+
 const FILTERS = ["source", "channel", "action", "level", "agent_id"];
 const TOKEN_KEY = "telltale-token";
 const FIRST_ROWS = 200;
@@ -11,7 +36,7 @@ const $ = (id) => document.getElementById(id);
 const form = $("filters");
 const number = new Intl.NumberFormat();
 
-const list = new EventList($("events"), showSummary);
+const list = new EventList($("events"), showSummary, tab === "logs");
 let stream = null;
 let generation = 0; // of the view; answers to an older one are ignored
 let log = null;
@@ -51,7 +76,7 @@ function showSummary() {
     parts.push(`${list.matching} of ${list.shown} rows match the search`);
   else if (list.received > list.shown)
     parts.push(
-      `the newest ${list.shown} of ${number.format(list.received)} events`,
+      `the newest ${list.shown} of ${number.format(list.received)} ${shows.noun}`,
     );
   else if (list.shown) parts.push(`${number.format(list.shown)} rows`);
   if (list.paused) {
@@ -65,8 +90,8 @@ function showSummary() {
   $("summary").textContent = parts.join(" · ");
   $("empty").hidden = list.shown > 0 || list.waiting > 0;
   $("empty").firstElementChild.textContent = isFiltered()
-    ? "No event matches these filters yet."
-    : "No events yet. Send one:";
+    ? shows.none
+    : `No ${shows.noun} yet. Send one:`;
   $("example").hidden = isFiltered();
 }
 
@@ -149,7 +174,7 @@ async function connect() {
   for (;;) {
     try {
       const response = await fetch(
-        `/events/recent?${query({ n: FIRST_ROWS })}`,
+        `${shows.base}/recent?${query({ n: FIRST_ROWS })}`,
         { headers: headers(), cache: "no-store" },
       );
       if (!response.ok) throw await httpError(response);
@@ -158,7 +183,7 @@ async function connect() {
       const head =
         response.headers.get("Telltale-Head") ?? events.at(-1)?.seq ?? null;
       for (const event of events) list.addEvent(event);
-      stream = new EventStream(`/events/stream?${query({})}`, {
+      stream = new EventStream(`${shows.base}/stream?${query({})}`, {
         after: head,
         headers: headers(),
         on: { state: onState, message: onMessage, refused },
@@ -197,14 +222,14 @@ function suggest(id, counts) {
 async function loadStats() {
   if (document.hidden || $("login").open) return;
   try {
-    const response = await fetch("/events/stats", {
+    const response = await fetch(`${shows.base}/stats`, {
       headers: headers(),
       cache: "no-store",
     });
     if (!response.ok) return;
     const stats = await response.json();
-    $("stat-total").textContent = number.format(stats.total_events ?? 0);
-    $("stat-rate").textContent = (stats.events_per_second ?? 0).toFixed(1);
+    $("stat-total").textContent = number.format(stats[shows.total] ?? 0);
+    $("stat-rate").textContent = (stats[shows.rate] ?? 0).toFixed(1);
     $("stat-clients").textContent = number.format(stats.client_count ?? 0);
     suggest("sources", stats.by_source);
     suggest("channels", stats.by_channel);
@@ -217,7 +242,7 @@ let typing = 0;
 function filtersChanged() {
   clearTimeout(typing);
   typing = 0;
-  const text = query({});
+  const text = query(tab === "logs" ? { tab } : {});
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
   connect();
 }
@@ -254,16 +279,87 @@ $("login-form").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem(TOKEN_KEY, $("token").value.trim());
   $("login").close();
-  connect();
+  if (tab === "status") loadStatus();
+  else connect();
 });
 
-$("example").textContent =
-  `curl -d '{"source":"me","action":"hello"}' ${location.origin}/events`;
+$("example").textContent = `curl -d ${shows.example}`;
 for (const [name, value] of new URLSearchParams(location.search))
   if (FILTERS.includes(name)) form.elements[name].value = value;
 
+// ---- The tabs ----
+
+function section(title, values) {
+  const part = document.createElement("section");
+  const heading = document.createElement("h2");
+  const rows = document.createElement("dl");
+  heading.textContent = title.replaceAll("_", " ");
+  for (const [name, value] of Object.entries(values)) {
+    const term = document.createElement("dt");
+    const text = document.createElement("dd");
+    term.textContent = name.replaceAll("_", " ");
+    text.textContent =
+      typeof value === "number" ? number.format(value) : String(value);
+    rows.append(term, text);
+  }
+  part.append(heading, rows);
+  return part;
+}
+
+async function loadStatus() {
+  if (document.hidden || $("login").open) return;
+  try {
+    const response = await fetch("/api/v1/status", {
+      headers: headers(),
+      cache: "no-store",
+    });
+    if (!response.ok) throw await httpError(response);
+    const status = Object.entries(await response.json());
+    const isPart = ([, value]) => value !== null && typeof value === "object";
+    $("status").replaceChildren(
+      section(
+        "server",
+        Object.fromEntries(status.filter((entry) => !isPart(entry))),
+      ),
+      ...status.filter(isPart).map(([name, values]) => section(name, values)),
+    );
+    showState("live", "live");
+    showProblem("");
+  } catch (error) {
+    if (error.status >= 400 && error.status < 500) refused(error);
+    else showState("waiting", "connection lost, trying again");
+  }
+}
+
+function showTab() {
+  for (const link of document.querySelectorAll("nav a"))
+    if (link.dataset.tab === tab) link.setAttribute("aria-current", "page");
+  $("stat-of").textContent = shows.noun;
+  if (tab === "logs") {
+    [...$("columns").children].forEach((column, i) => {
+      column.textContent = shows.columns[i];
+    });
+    $("events").setAttribute("aria-label", "Log lines, newest first");
+    form.elements.channel.parentElement.hidden = true;
+    form.elements.action.previousSibling.textContent = "Logger ";
+    // Of log lines a level always means those above it too.
+    for (const option of form.elements.level.options)
+      option.hidden = option.value !== "" && !option.value.startsWith(">=");
+  } else if (tab === "status") {
+    for (const id of ["filters", "summary", "columns", "empty"])
+      $(id).hidden = true;
+    $("status").hidden = false;
+  }
+}
+
+showTab();
 setInterval(loadStats, STATS_EVERY_MS);
 setInterval(showCountdown, 1000);
 document.addEventListener("visibilitychange", loadStats);
 loadStats();
-connect();
+if (tab === "status") {
+  setInterval(loadStatus, STATS_EVERY_MS);
+  loadStatus();
+} else {
+  connect();
+}

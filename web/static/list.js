@@ -48,12 +48,14 @@ export class EventList {
   #frame = 0;
   #search = "";
   #nextId = 0;
+  #logs;
   received = 0;
   lostWhilePaused = 0;
 
-  // `changed` is called after each redraw.
-  constructor(list, changed) {
+  // `changed` is called after each redraw; `logs`: the events are log lines.
+  constructor(list, changed, logs) {
     this.#list = list;
+    this.#logs = logs;
     this.#changed = changed;
     list.addEventListener("click", (event) => {
       const row = event.target.closest(".row");
@@ -155,7 +157,10 @@ export class EventList {
       return { item, text: null };
     }
     const event = entry.event;
-    const data = short(event.data);
+    const line = this.#logs ? (event.data ?? {}) : null;
+    const data = line
+      ? `${line.message ?? ""} ${short(line.fields)}`
+      : short(event.data);
     item.dataset.level = event.level;
     item.dataset.seq = event.seq;
     const row = document.createElement("button");
@@ -166,7 +171,7 @@ export class EventList {
       timeCell(event.ts),
       cell("span", "level", event.level),
       cell("span", "source", event.source),
-      cell("span", "channel", event.channel ?? ""),
+      cell("span", "channel", (line ? line.caller : event.channel) ?? ""),
       cell("span", "action", event.action ?? ""),
       cell("span", "data", this.#extra(event) + data),
     );
