@@ -3,16 +3,19 @@
 #include "cli/options.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ANSWER_MAX_BYTES ((size_t)64 << 20)
 
 struct client {
   CURL *curl;
   char *url;
-  char *authorization; /* header line, or NULL */
+  char *authorization;   /* header line, or NULL */
+  char *ca, *cert, *key; /* NULL: none */
   char *unix_socket;
 };
 
@@ -30,6 +33,36 @@ static const char *first_of(const char *given, const char *variable,
     return given;
   const char *value = getenv(variable);
   return value && *value ? value : otherwise;
+}
+
+/* A copy of a file's name; false: it is named, and cannot be read (said on
+ * standard error) or copied. libcurl would not say which file it means. */
+static bool take_file(const char *given, const char *option,
+                      const char *variable, char **out_name) {
+  const char *name = first_of(given, variable, NULL);
+  if (!name)
+    return true;
+  if (access(name, R_OK) != 0) {
+    fprintf(stderr, "telltale: %s %s: cannot be read: %s\n",
+            given && *given ? option : variable, name, strerror(errno));
+    return false;
+  }
+  *out_name = strdup(name);
+  return *out_name;
+}
+
+static bool take_files(client *c, const client_options *options) {
+  if (!take_file(options->ca, "--ca", "TELLTALE_CA", &c->ca) ||
+      !take_file(options->cert, "--cert", "TELLTALE_CERT", &c->cert) ||
+      !take_file(options->key, "--key", "TELLTALE_KEY", &c->key))
+    return false;
+  if (!c->key || c->cert)
+    return true;
+  fprintf(stderr,
+          "telltale: --key %s is given without --cert: name the "
+          "certificate too\n",
+          c->key);
+  return false;
 }
 
 client *client_new(const client_options *options) {
@@ -51,7 +84,7 @@ client *client_new(const client_options *options) {
   if (options->unix_socket)
     c->unix_socket = strdup(options->unix_socket);
   if (!c->curl || !c->url || (token && !c->authorization) ||
-      (options->unix_socket && !c->unix_socket)) {
+      (options->unix_socket && !c->unix_socket) || !take_files(c, options)) {
     client_free(c);
     return NULL;
   }
@@ -64,12 +97,23 @@ client *client_new(const client_options *options) {
   return c;
 }
 
+client *client_new_from(const char *const values[CLIENT_ROW_COUNT]) {
+  return client_new(&(client_options){.url = values[0],
+                                      .token = values[1],
+                                      .ca = values[2],
+                                      .cert = values[3],
+                                      .key = values[4]});
+}
+
 void client_free(client *c) {
   if (!c)
     return;
   curl_easy_cleanup(c->curl);
   free(c->url);
   free(c->authorization);
+  free(c->ca);
+  free(c->cert);
+  free(c->key);
   free(c->unix_socket);
   free(c);
 }
@@ -111,9 +155,24 @@ static char *prepare(client *c, const char *path) {
   curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "telltale-cli");
   curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+  if (c->ca)
+    curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->ca);
+  if (c->cert)
+    curl_easy_setopt(c->curl, CURLOPT_SSLCERT, c->cert);
+  if (c->key)
+    curl_easy_setopt(c->curl, CURLOPT_SSLKEY, c->key);
   if (c->unix_socket)
     curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
   return url;
+}
+
+static void explain(const client *c, CURLcode code, const char *why,
+                    char out_error[320]) {
+  snprintf(out_error, 320, "%s: %s%s", c->url,
+           *why ? why : curl_easy_strerror(code),
+           code == CURLE_PEER_FAILED_VERIFICATION
+               ? "; if it is your server, name its CA with --ca FILE"
+               : "");
 }
 
 static unsigned long long head_of(CURL *curl) {
@@ -172,8 +231,7 @@ void client_call(client *c, const client_request *request,
     answer->retry_after_s = (long)retry_after;
     answer->head = head_of(c->curl);
   } else {
-    snprintf(answer->error, sizeof(answer->error), "%s: %s", c->url,
-             *why ? why : curl_easy_strerror(code));
+    explain(c, code, why, answer->error);
   }
 out:
   curl_slist_free_all(headers);
@@ -228,8 +286,7 @@ int client_follow(client *c, const char *path, const char *last_event_id,
   if (code == CURLE_OK || f.stopped)
     snprintf(out_error, 320, "the server ended the stream");
   else
-    snprintf(out_error, 320, "%s: %s", c->url,
-             *why ? why : curl_easy_strerror(code));
+    explain(c, code, why, out_error);
 out:
   curl_slist_free_all(headers);
   free(url);

@@ -7,16 +7,36 @@
 typedef struct client client;
 
 typedef struct client_options {
-  const char *url;         /* base URL; NULL: TELLTALE_URL, else the default */
-  const char *token;       /* NULL: TELLTALE_TOKEN, else none */
+  const char *url;   /* base URL; NULL: TELLTALE_URL, else the default */
+  const char *token; /* NULL: TELLTALE_TOKEN, else none */
+  const char *ca;    /* PEM file of whom to trust; NULL: TELLTALE_CA, else the
+                        system's */
+  const char *cert;  /* PEM files of who we are; NULL: TELLTALE_CERT and */
+  const char *key;   /* TELLTALE_KEY, else nobody */
   const char *unix_socket; /* talk over this instead of TCP; NULL: TCP */
 } client_options;
 
 #define CLIENT_DEFAULT_URL "http://127.0.0.1:6060"
 
+/* The options of every command that asks a server, as rows of an option table.
+ * Their values lie side by side. */
+#define CLIENT_TLS_ROWS                                                        \
+  {"--ca", 0, "FILE", "trust what this PEM file's CA signed (TELLTALE_CA)"},   \
+      {"--cert", 0, "FILE", "show this certificate, PEM (TELLTALE_CERT)"}, {   \
+    "--key", 0, "FILE", "with its private key, PEM (TELLTALE_KEY)"             \
+  }
+#define CLIENT_ROWS                                                            \
+  {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},        \
+      {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},                \
+      CLIENT_TLS_ROWS
+
+enum { CLIENT_ROW_COUNT = 5 };
+
 /* Strings are copied. NULL after a message on standard error: the URL is not
  * one. Freed with client_free. */
 client *client_new(const client_options *options);
+/* The same from the values of CLIENT_ROWS. */
+client *client_new_from(const char *const values[CLIENT_ROW_COUNT]);
 void client_free(client *c);
 
 typedef struct client_answer {

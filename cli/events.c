@@ -18,9 +18,8 @@ enum {
   OPT_LIMIT,
   OPT_FOLLOW,
   OPT_JSON,
-  OPT_URL,
-  OPT_TOKEN,
-  OPT_COUNT
+  OPT_SERVER,
+  OPT_COUNT = OPT_SERVER + CLIENT_ROW_COUNT
 };
 
 static const cli_option options[] = {
@@ -33,8 +32,7 @@ static const cli_option options[] = {
     {"--limit", 'n', "N", "at most so many (100); 0: all"},
     {"--follow", 'f', NULL, "then go on with what comes, until interrupted"},
     {"--json", 0, NULL, "one JSON object a line"},
-    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
-    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    CLIENT_ROWS,
     {0},
 };
 
@@ -234,8 +232,7 @@ int cli_events(int argc, char **argv) {
     status = check(&args);
   if (status || done)
     return status;
-  client *c = client_new(&(client_options){.url = args.values[OPT_URL],
-                                           .token = args.values[OPT_TOKEN]});
+  client *c = client_new_from(args.values + OPT_SERVER);
   if (!c)
     return CLI_USAGE;
   status = print_history(c, &args, &last);

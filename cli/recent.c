@@ -6,16 +6,14 @@
 
 enum {
   OPT_FILTERS = 0,
-  OPT_URL = CLI_FILTER_COUNT,
-  OPT_TOKEN,
-  OPT_COUNT,
+  OPT_SERVER = CLI_FILTER_COUNT,
+  OPT_COUNT = OPT_SERVER + CLIENT_ROW_COUNT,
   OPT_JSON
 };
 
 static const cli_option options[] = {
     CLI_FILTER_ROWS,
-    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
-    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    CLIENT_ROWS,
     {"--count", 'n', "N", "how many (100, at most 10,000)"},
     {"--json", 0, NULL, "one JSON object a line"},
     {0},
@@ -72,8 +70,7 @@ int cli_recent(int argc, char **argv) {
                                  &args, &done);
   if (status || done)
     return status;
-  client *c = client_new(&(client_options){.url = args.values[OPT_URL],
-                                           .token = args.values[OPT_TOKEN]});
+  client *c = client_new_from(args.values + OPT_SERVER);
   if (!c)
     return CLI_USAGE;
   tti_buf path;

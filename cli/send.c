@@ -9,9 +9,8 @@
 #include <stdlib.h>
 
 enum {
-  OPT_URL,
-  OPT_TOKEN,
-  OPT_SOURCE,
+  OPT_SERVER,
+  OPT_SOURCE = OPT_SERVER + CLIENT_ROW_COUNT,
   OPT_ACTION,
   OPT_CHANNEL,
   OPT_LEVEL,
@@ -23,8 +22,7 @@ enum {
 };
 
 static const cli_option options[] = {
-    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
-    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    CLIENT_ROWS,
     {"--source", 's', "NAME", "who says it; required but with --stdin"},
     {"--action", 'a', "NAME", "what happened"},
     {"--channel", 'c', "NAME", "category"},
@@ -194,8 +192,7 @@ int cli_send(int argc, char **argv) {
     status = render_members(&args, &event);
   if (status || done)
     goto out;
-  c = client_new(&(client_options){.url = args.values[OPT_URL],
-                                   .token = args.values[OPT_TOKEN]});
+  c = client_new_from(args.values + OPT_SERVER);
   if (!c) {
     status = CLI_USAGE;
     goto out;

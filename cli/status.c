@@ -7,11 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPT_URL, OPT_TOKEN, OPT_JSON };
+enum { OPT_SERVER, OPT_JSON = CLIENT_ROW_COUNT };
 
 static const cli_option options[] = {
-    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
-    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    CLIENT_ROWS,
     {"--json", 0, NULL, "print the server's answer"},
     {0},
 };
@@ -80,8 +79,7 @@ int cli_status(int argc, char **argv) {
                                  &args, &done);
   if (status || done)
     return status;
-  client *c = client_new(&(client_options){.url = args.values[OPT_URL],
-                                           .token = args.values[OPT_TOKEN]});
+  client *c = client_new_from(args.values + OPT_SERVER);
   if (!c)
     return CLI_USAGE;
   client_answer answer;

@@ -5,9 +5,8 @@
 
 enum {
   OPT_FILTERS = 0,
-  OPT_URL = CLI_FILTER_COUNT,
-  OPT_TOKEN,
-  OPT_AFTER,
+  OPT_SERVER = CLI_FILTER_COUNT,
+  OPT_AFTER = OPT_SERVER + CLIENT_ROW_COUNT,
   OPT_ALL,
   OPT_COUNT,
   OPT_JSON
@@ -15,8 +14,7 @@ enum {
 
 static const cli_option options[] = {
     CLI_FILTER_ROWS,
-    {"--url", 0, "URL", "server (TELLTALE_URL; " CLIENT_DEFAULT_URL ")"},
-    {"--token", 0, "TOKEN", "bearer token (TELLTALE_TOKEN)"},
+    CLIENT_ROWS,
     {"--after", 0, "SEQ", "begin behind this sequence number"},
     {"--all", 0, NULL, "begin with the oldest event kept"},
     {"--count", 'n', "N", "end after this many events"},
@@ -59,8 +57,7 @@ int cli_tail(int argc, char **argv) {
       cli_options_parse(&cli_tail_usage, argc, argv, take_option, &args, &done);
   if (status || done)
     return status;
-  client *c = client_new(&(client_options){.url = args.values[OPT_URL],
-                                           .token = args.values[OPT_TOKEN]});
+  client *c = client_new_from(args.values + OPT_SERVER);
   if (!c)
     return CLI_USAGE;
   if (args.values[OPT_COUNT])

@@ -14,9 +14,8 @@ enum {
   OPT_NAME,
   OPT_STORE,
   OPT_CONFIG,
-  OPT_URL,
-  OPT_TOKEN,
-  OPT_JSON
+  OPT_SERVER,
+  OPT_JSON = OPT_SERVER + CLIENT_ROW_COUNT
 };
 
 static const cli_option options[] = {
@@ -26,6 +25,7 @@ static const cli_option options[] = {
     {"--config", 0, "FILE", "the server's configuration file"},
     {"--url", 0, "URL", "ask this server instead of the store here"},
     {"--token", 0, "TOKEN", "an admin token, with --url"},
+    CLIENT_TLS_ROWS,
     {"--json", 0, NULL, "print JSON"},
     {0},
 };
@@ -229,12 +229,8 @@ int cli_token(int argc, char **argv) {
     status = check(&args);
   if (status || done)
     return status;
-  if (args.values[OPT_URL])
-    return ask_server(
-        &args,
-        client_new(&(client_options){.url = args.values[OPT_URL],
-                                     .token = args.values[OPT_TOKEN]}),
-        false);
+  if (args.values[OPT_SERVER])
+    return ask_server(&args, client_new_from(args.values + OPT_SERVER), false);
   char *path = NULL;
   status = cli_store_path("token", args.values[OPT_STORE],
                           args.values[OPT_CONFIG], &path);

@@ -98,14 +98,25 @@ static tt_error prepare(server *s, int argc, char **argv, tti_buf *error,
   return TT_OK;
 }
 
+static void say_certificate(const server *s) {
+  char until[TTI_RFC3339_MAX];
+  tti_rfc3339_format(tls_expires_s(s->tls) * 1000000, until);
+  server_log(TT_LEVEL_INFO, "config",
+             "SIGHUP: new connections get the certificate in %s, which is good "
+             "until %s",
+             s->config.tls_cert, until);
+}
+
 /* Puts it in force: nothing here can fail. */
 static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   config_adopt(&s->config, &c->config, changed, restart);
   reload_log(&s->config);
   relay_set_log_min_level(
       s->relay, tti_level_parse(tti_slice_of(s->config.log_min_level)));
-  if (c->certificate)
+  if (c->certificate) {
     c->certificate = tls_replace(s->tls, c->certificate);
+    say_certificate(s);
+  }
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
   access_log_use(s->access, &c->access);
   c->access.fd = -1;

@@ -113,13 +113,19 @@ typedef struct tt_emitter_options {
    * may use it too. */
   const char *spool_directory;
   size_t spool_bytes; /* what all files in it may take; 0: 64 MiB */
+  /* For https. Files in PEM, read when a connection is made, so that renewed
+   * ones are used from the next one on. */
+  const char *ca_file;   /* whom to trust instead of the system's CAs */
+  const char *cert_file; /* the certificate to show; NULL: none */
+  const char *key_file;  /* its key; NULL: it is in cert_file */
 } tt_emitter_options;
 
 /* The HTTP emitter. Starts no thread until the first emit. TT_EINVAL for a URL
  * that is not http or https, a missing source, a token with spaces or control
- * characters, or a negative option; TT_ENOMEM. A child of fork may go on using
- * it: it starts with an empty queue and zero statistics, and starts a thread of
- * its own at its first emit; what its parent had queued, the parent sends. */
+ * characters, a key_file without a cert_file, or a negative option; TT_ENOMEM.
+ * A child of fork may go on using it: it starts with an empty queue and zero
+ * statistics, and starts a thread of its own at its first emit; what its parent
+ * had queued, the parent sends. */
 TELLTALE_API tt_error tt_emitter_new(const tt_emitter_options *options,
                                      tt_emitter **out_emitter);
 

@@ -47,7 +47,8 @@ static size_t on_body(char *bytes, size_t unit, size_t len, void *context) {
   return unit * len;
 }
 
-static bool set_options(tti_http_client *c, const char *user_agent) {
+static bool set_options(tti_http_client *c, const char *user_agent,
+                        const tti_http_files *files) {
   bool ok = true;
 #define SET(option, value)                                                     \
   ok = curl_easy_setopt(c->easy, option, value) == CURLE_OK && ok
@@ -65,11 +66,18 @@ static bool set_options(tti_http_client *c, const char *user_agent) {
   SET(CURLOPT_WRITEDATA, c);
   /* A cancelled request must not wait for the resolver's thread. */
   SET(CURLOPT_QUICK_EXIT, 1L);
+  if (files->ca)
+    SET(CURLOPT_CAINFO, files->ca);
+  if (files->cert)
+    SET(CURLOPT_SSLCERT, files->cert);
+  if (files->key)
+    SET(CURLOPT_SSLKEY, files->key);
 #undef SET
   return ok;
 }
 
 tt_error tti_http_client_new(const char *user_agent,
+                             const tti_http_files *files,
                              tti_http_client **out_client) {
   pthread_once(&curl_once, init_curl);
   tti_http_client *c = calloc(1, sizeof(*c));
@@ -77,7 +85,7 @@ tt_error tti_http_client_new(const char *user_agent,
     return TT_ENOMEM;
   c->multi = curl_multi_init();
   c->easy = curl_easy_init();
-  if (!c->multi || !c->easy || !set_options(c, user_agent)) {
+  if (!c->multi || !c->easy || !set_options(c, user_agent, files)) {
     tti_http_client_free(c);
     return TT_ENOMEM;
   }

@@ -10,8 +10,15 @@
  * across a fork: a child makes its own. */
 typedef struct tti_http_client tti_http_client;
 
+/* PEM files for https; NULL: the system's CAs, no certificate of ours, a key in
+ * the certificate's file. Copied. */
+typedef struct tti_http_files {
+  const char *ca, *cert, *key;
+} tti_http_files;
+
 /* TT_ENOMEM. Initialises libcurl for the process at first use, for good. */
 tt_error tti_http_client_new(const char *user_agent,
+                             const tti_http_files *files,
                              tti_http_client **out_client);
 void tti_http_client_free(tti_http_client *client);
 

@@ -115,7 +115,7 @@ static int set_up(void **state) {
   f->url = sink_url(f->sink, "/x");
   tti_http_answer_init(&f->answer);
   *state = f;
-  return tti_http_client_new("test", &f->client);
+  return tti_http_client_new("test", &(tti_http_files){0}, &f->client);
 }
 
 static int tear_down(void **state) {

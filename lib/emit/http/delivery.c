@@ -12,7 +12,8 @@ bool tti_delivery_init(tti_delivery *delivery,
   delivery->config = config;
   tti_post_init(&delivery->post);
   tti_http_answer_init(&delivery->answer);
-  return tti_http_client_new(USER_AGENT, &delivery->client) == TT_OK;
+  tti_http_files files = {config->ca_file, config->cert_file, config->key_file};
+  return tti_http_client_new(USER_AGENT, &files, &delivery->client) == TT_OK;
 }
 
 void tti_delivery_fini(tti_delivery *delivery) {

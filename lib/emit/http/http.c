@@ -34,6 +34,9 @@ static void free_config(void *context) {
     free(config->batch_urls[is_log]);
     free(config->urls[is_log]);
   }
+  free(config->ca_file);
+  free(config->cert_file);
+  free(config->key_file);
   free(config);
 }
 
@@ -52,6 +55,7 @@ static bool is_token(const char *text) {
 
 static bool are_valid(const tt_emitter_options *o) {
   return !is_blank(o->source) && (!o->token || is_token(o->token)) &&
+         (is_blank(o->key_file) || !is_blank(o->cert_file)) &&
          o->request_timeout_ms >= 0 && o->max_attempts >= 0 &&
          o->free_timeout_ms >= 0;
 }
@@ -74,6 +78,23 @@ static tt_error configure_spool(tti_sender_config *config,
   return config->spool_directory ? TT_OK : TT_ENOMEM;
 }
 
+/* "" becomes NULL. */
+static bool copy_name(const char *name, char **out_copy) {
+  if (is_blank(name))
+    return true;
+  *out_copy = strdup(name);
+  return *out_copy;
+}
+
+static tt_error configure_tls(tti_sender_config *config,
+                              const tt_emitter_options *o) {
+  return copy_name(o->ca_file, &config->ca_file) &&
+                 copy_name(o->cert_file, &config->cert_file) &&
+                 copy_name(o->key_file, &config->key_file)
+             ? TT_OK
+             : TT_ENOMEM;
+}
+
 static tt_error configure(tti_sender_config *config,
                           const tt_emitter_options *o) {
   config->request_timeout_ms =
@@ -89,6 +110,8 @@ static tt_error configure(tti_sender_config *config,
     error = tti_http_url(o->url, "log/batch", &config->batch_urls[1]);
   if (!error)
     error = tti_http_url_shown(o->url, &config->shown_url);
+  if (!error)
+    error = configure_tls(config, o);
   if (!error && o->token && *o->token) {
     size_t size = sizeof("Authorization: Bearer ") + strlen(o->token);
     config->authorization = malloc(size);

@@ -10,6 +10,7 @@ typedef struct tti_sender_config {
   char *urls[2], *batch_urls[2];
   char *shown_url;     /* without credentials and query, for log lines */
   char *authorization; /* a whole header line, or NULL */
+  char *ca_file, *cert_file, *key_file; /* or NULL */
   int request_timeout_ms;
   int max_attempts;
   tt_log_hook log;
