@@ -1,5 +1,7 @@
 #include "server/notify.h"
 
+#include "lib/base/slice.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,4 +27,16 @@ void notify_manager(const char *state) {
   (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL,
                 (const struct sockaddr *)&address, size);
   close(fd);
+}
+
+uint64_t notify_watchdog_ms(void) {
+  unsigned long long us, pid;
+  const char *whose = getenv("WATCHDOG_PID");
+  if (!tti_slice_to_u64(tti_slice_of(getenv("WATCHDOG_USEC")), &us))
+    return 0;
+  /* Inherited by a child of the process that it is meant for. */
+  if (whose && (!tti_slice_to_u64(tti_slice_of(whose), &pid) ||
+                pid != (unsigned long long)getpid()))
+    return 0;
+  return us / 1000;
 }

@@ -41,10 +41,30 @@ static void without_a_manager_nothing_happens(void **state) {
   notify_manager("READY=1");
 }
 
+static void the_manager_says_how_often_it_wants_to_hear(void **state) {
+  (void)state;
+  char pid[24];
+  unsetenv("WATCHDOG_USEC");
+  unsetenv("WATCHDOG_PID");
+  assert_int_equal(notify_watchdog_ms(), 0);
+  setenv("WATCHDOG_USEC", "soon", 1);
+  assert_int_equal(notify_watchdog_ms(), 0);
+  setenv("WATCHDOG_USEC", "20000000", 1);
+  assert_int_equal(notify_watchdog_ms(), 20000);
+  snprintf(pid, sizeof(pid), "%d", (int)getpid());
+  setenv("WATCHDOG_PID", pid, 1);
+  assert_int_equal(notify_watchdog_ms(), 20000);
+  setenv("WATCHDOG_PID", "1", 1); /* our parent's, not ours */
+  assert_int_equal(notify_watchdog_ms(), 0);
+  unsetenv("WATCHDOG_USEC");
+  unsetenv("WATCHDOG_PID");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_manager_gets_the_state_as_one_datagram),
       cmocka_unit_test(without_a_manager_nothing_happens),
+      cmocka_unit_test(the_manager_says_how_often_it_wants_to_hear),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@ typedef struct server {
   history *history;
   backup *backup;
   relay *relay;
+  watchdog *watchdog;
   http_server *http;
   /* The bus wakes the feed, which is made after it and freed before it. */
   pthread_mutex_t feed_mutex;

@@ -203,6 +203,40 @@ static tt_error name_store(server *s) {
   return TT_ENOMEM;
 }
 
+/* A thread that hangs cannot be ended, so the process is; what the store has
+ * not on disk was not answered. */
+static void give_up(const char *worker, uint64_t stuck_ms) {
+  server_log(TT_LEVEL_FATAL, "watchdog",
+             "%s makes no progress since %llu ms, which is --watchdog-exit, "
+             "and cannot be replaced: leaving as after a crash, to be started "
+             "again",
+             worker, (unsigned long long)stuck_ms);
+  _exit(SERVE_FAILED);
+}
+
+static void tell_alive(void) {
+  notify_manager("WATCHDOG=1");
+}
+
+static tt_error make_watchdog(server *s) {
+  watchdog_options options = {.stuck_ms = s->config.watchdog,
+                              .give_up_ms = s->config.watchdog_exit,
+                              .alive_ms = notify_watchdog_ms(),
+                              .metrics = s->metrics,
+                              .give_up = give_up,
+                              .alive = tell_alive};
+  watchdog_worker workers[8];
+  size_t count = store_watches(s->store, workers, 8);
+  tt_error error = watchdog_new(&options, &s->watchdog);
+  for (size_t i = 0; i < count && error == TT_OK; i++)
+    error = watchdog_add(s->watchdog, &workers[i]);
+  for (size_t i = 0; i < s->loop_count && error == TT_OK; i++)
+    error = watchdog_add_loop(s->watchdog, s->loops[i]);
+  if (error == TT_OK)
+    error = watchdog_add_pool(s->watchdog, s->loops[0]);
+  return error;
+}
+
 static tt_error make_relay(server *s) {
   relay_options options = {
       .bus = s->bus,
@@ -214,6 +248,7 @@ static tt_error make_relay(server *s) {
       .loops = s->loops,
       .loop_count = s->loop_count,
       .metrics = s->metrics,
+      .watchdog = s->watchdog,
       .max_body = s->config.max_body,
       .max_batch_body = s->config.max_batch_body,
       .max_batch = s->config.max_batch,
@@ -407,6 +442,7 @@ static void limit_shutdown(server *s) {
 /* Takes down what was built; half-built is fine. The order is the flow's. */
 static void tear_down(server *s) {
   limit_shutdown(s);
+  watchdog_stop(s->watchdog);
   if (s->http && !drain_http(s))
     leave_as_it_is(s);
   feed_close(s->feed);
@@ -431,6 +467,7 @@ static void tear_down(server *s) {
   tls_free(s->tls);
   for (size_t i = 0; i < s->loop_count; i++)
     loop_free(s->loops[i]);
+  watchdog_free(s->watchdog);
   tt_metrics_free(s->metrics);
   free(s->store_path);
   free(s->store_text);
@@ -474,9 +511,11 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = make_readers(s)) != TT_OK ||
       (result = name_store(s)) != TT_OK ||
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
+      (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
       (result = open_access_log(s, error)) != TT_OK ||
-      (result = listen_http(s, error)) != TT_OK)
+      (result = listen_http(s, error)) != TT_OK ||
+      (result = watchdog_start(s->watchdog)) != TT_OK)
     return result;
   listen_admin(s);
   tt_metrics_set(s->metrics, TT_METRIC_CONFIG_RELOAD_OK, 1, NULL, NULL);

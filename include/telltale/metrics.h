@@ -79,6 +79,12 @@ extern "C" {
     "Connections that got to speak TLS (ok), and why others did not")          \
   X(TT_METRIC_TLS_EXPIRY, GAUGE, "tls_certificate_expiry", "seconds", NULL,    \
     NULL, "When the server's certificate ends, Unix time")                     \
+  X(TT_METRIC_WORKER_STUCK, GAUGE, "worker_stuck", "", "worker", NULL,         \
+    "1 while the worker has work and makes no progress")                       \
+  X(TT_METRIC_WORKER_STALLS, COUNTER, "worker_stalls", "", "worker", NULL,     \
+    "Times the worker stopped making progress")                                \
+  X(TT_METRIC_WORKER_RESTARTS, COUNTER, "worker_restarts", "", "worker", NULL, \
+    "Times another worker was put in its place")                               \
   X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
     "metric", NULL,                                                            \
     "Label sets folded into \"other\" at the cardinality limit")

@@ -82,7 +82,13 @@
     "longest time that the client of a stream may take nothing")               \
   X(shutdown_timeout, DURATION_MS, LIVE, "shutdown_timeout",                   \
     "TELLTALE_SHUTDOWN_TIMEOUT", "--shutdown-timeout", "10s",                  \
-    "longest ordered shutdown")
+    "longest ordered shutdown")                                                \
+  X(watchdog, DURATION_MS, START, "watchdog", "TELLTALE_WATCHDOG",             \
+    "--watchdog", "30s",                                                       \
+    "a worker that has work and makes no progress for so long is stuck")       \
+  X(watchdog_exit, DURATION_MS, START, "watchdog_exit",                        \
+    "TELLTALE_WATCHDOG_EXIT", "--watchdog-exit", "5m",                         \
+    "... and ends the server after so long; 0: never")
 
 typedef char *config_STRING;
 typedef bool config_BOOL;

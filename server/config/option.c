@@ -56,6 +56,8 @@ static const limit limits[] = {
     {"limits.open_rate", NULL, 1, 1000000},
     {"limits.open_burst", NULL, 1, 1000000},
     {"shutdown_timeout", NULL, 0, DAY},
+    {"watchdog", NULL, 100, DAY},
+    {"watchdog_exit", NULL, 0, DAY},
 };
 
 static const limit *limit_of(const config_option *option) {

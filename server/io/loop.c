@@ -1,9 +1,12 @@
 #include "server/io/loop.h"
 
+#include "server/testing/fault.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct loop {
@@ -42,7 +45,19 @@ static bool run_posted(loop *l) {
   return true;
 }
 
+/* Where the test build can make a loop hang: "loop.0", "loop.1", … */
+static void pass_fault_point(const loop *l) {
+#ifdef TELLTALE_TESTING
+  char name[24];
+  snprintf(name, sizeof(name), "loop.%u", l->index);
+  fault_point(name);
+#else
+  (void)l;
+#endif
+}
+
 static void on_wake(uv_async_t *wake) {
+  pass_fault_point(wake->data);
   run_posted(wake->data);
 }
 
@@ -177,6 +192,7 @@ void loop_timer_close(loop_timer *timer, void (*closed)(loop_timer *timer)) {
 
 static void on_work(uv_work_t *uv) {
   loop_work *work = uv->data;
+  (void)FAULT_POINT("pool.work");
   work->run(work);
 }
 

@@ -25,6 +25,7 @@ typedef struct relay_options {
   loop *const *loops;
   size_t loop_count;
   tt_metrics *metrics;    /* made by tt_metrics_prometheus_new */
+  watchdog *watchdog;     /* for /readyz */
   size_t max_body;        /* bytes */
   size_t max_batch_body;  /* bytes */
   size_t max_batch;       /* events */

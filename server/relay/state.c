@@ -207,11 +207,14 @@ void relay_serve_readyz(http_request *request, void *context) {
   store_status status;
   store_status_get(r->options.store, &status);
   const char *reason = "";
+  char stuck[200];
   /* Relaxed: nothing else hangs on seeing it at once. */
   if (atomic_load_explicit(&r->draining, memory_order_relaxed))
     reason = "shutting down";
   else if (!status.healthy)
     reason = status.reason[0] ? status.reason : "the store is not healthy";
+  else if (watchdog_reason(r->options.watchdog, stuck, sizeof(stuck)))
+    reason = stuck;
   tti_buf body;
   tti_buf_init(&body, 4096);
   tti_buf_printf(&body, "{\"ready\":%s,\"store\":{\"healthy\":%s}",

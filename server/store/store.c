@@ -40,6 +40,10 @@ tt_error store_back_up(store *s, store_backup *backup, tti_buf *out_error) {
   return TT_ESTATE;
 }
 
+size_t store_watches(store *s, watchdog_worker *out_watches, size_t max) {
+  return s->ops->watches ? s->ops->watches(s, out_watches, max) : 0;
+}
+
 tt_error store_setting(store *s, const char *name, tti_buf *out_value) {
   return s->ops->setting(s, name, out_value);
 }

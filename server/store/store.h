@@ -4,7 +4,7 @@
 #include "lib/base/buf.h"
 #include "lib/event/filter.h"
 #include "lib/event/parse.h"
-#include "server/io/loop.h"
+#include "server/io/watchdog.h"
 
 /* Where a server keeps its state. Every change is a job for the store's one
  * writing thread, which runs all that wait in one transaction (group commit)
@@ -227,6 +227,8 @@ typedef struct store_ops {
   /* NULL: it lives in memory only. */
   tt_error (*back_up)(store *s, store_backup *backup, tti_buf *out_error);
   tt_error (*setting)(store *s, const char *name, tti_buf *out_value);
+  /* NULL: it has no threads of its own. */
+  size_t (*watches)(store *s, watchdog_worker *out_watches, size_t max);
 } store_ops;
 
 /* What every implementation's struct begins with. */
@@ -274,6 +276,10 @@ tt_error store_back_up(store *s, store_backup *backup, tti_buf *out_error);
  * there; TT_EBUSY: a server has it. The database is only read. */
 tt_error store_sqlite_back_up(const char *path, store_backup *backup,
                               tti_buf *out_error);
+
+/* Its threads, for the watchdog, which has to stop before the store closes. */
+size_t store_watches(store *s, watchdog_worker *out_watches, size_t max);
+
 /* What STORE_JOB_SET kept under that name, appended. Waits for the disk: not
  * from a loop. TT_ENOTFOUND; TT_EIO; TT_ENOMEM. */
 tt_error store_setting(store *s, const char *name, tti_buf *out_value);

@@ -67,13 +67,14 @@ static void fault_other(char **words, size_t count, char *out, size_t size) {
     fault_action action;
   } actions[] = {
       {"wait", FAULT_WAIT}, {"kill", FAULT_KILL}, {"exit", FAULT_EXIT}};
-  unsigned skip = 0;
+  unsigned skip = 0, times = UINT_MAX;
   for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
     if (strcmp(actions[i].name, words[2]) != 0)
       continue;
-    if (count > 3 && !number(words[3], &skip))
-      snprintf(out, size, "error skip is a whole number");
-    else if (!fault_arm(words[1], actions[i].action, 0, skip, UINT_MAX))
+    if ((count > 3 && !number(words[3], &skip)) ||
+        (count > 4 && !number(words[4], &times)))
+      snprintf(out, size, "error skip and times are whole numbers");
+    else if (!fault_arm(words[1], actions[i].action, 0, skip, times))
       snprintf(out, size, "error too many points, or too long a name");
     return;
   }

@@ -7,7 +7,7 @@
  * command a line, one line back: "ok", "ok <value>" or "error <what>".
  *
  *   fault NAME fail ERRNO [times [skip]]   times: without end when not given
- *   fault NAME wait|kill|exit [skip]
+ *   fault NAME wait|kill|exit [skip [times]]
  *   release NAME | clear | hits NAME
  *   clock advance_us N
  *   held                                   changes that no sync has written

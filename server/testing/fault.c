@@ -15,6 +15,7 @@ typedef struct fault {
   int error_number;
   unsigned skip;
   unsigned times;
+  unsigned releases; /* changes when those that wait may go on */
   unsigned long long hits;
 } fault;
 
@@ -51,7 +52,8 @@ static void die(fault_action action) {
 /* Under the lock: until the point is released, cleared or told otherwise. The
  * row may be cleared and taken by another name meanwhile. */
 static void wait_there(const fault *f, const char *name) {
-  while (strcmp(f->name, name) == 0 && f->action == FAULT_WAIT && f->times > 0)
+  unsigned releases = f->releases;
+  while (strcmp(f->name, name) == 0 && f->releases == releases)
     pthread_cond_wait(&released, &lock);
 }
 
@@ -70,6 +72,7 @@ int fault_point(const char *name) {
       error_number = f->error_number;
       break;
     case FAULT_WAIT:
+      f->times--;
       wait_there(f, name);
       break;
     case FAULT_KILL:
@@ -90,6 +93,7 @@ bool fault_arm(const char *name, fault_action action, int error_number,
     f->error_number = error_number;
     f->skip = skip;
     f->times = times;
+    f->releases++;
     pthread_cond_broadcast(&released);
   }
   pthread_mutex_unlock(&lock);
@@ -115,7 +119,8 @@ unsigned long long fault_hits(const char *name) {
 
 void fault_clear(void) {
   pthread_mutex_lock(&lock);
-  memset(faults, 0, sizeof faults);
+  for (size_t i = 0; i < FAULTS_MAX; i++)
+    faults[i] = (fault){.releases = faults[i].releases + 1};
   pthread_cond_broadcast(&released);
   pthread_mutex_unlock(&lock);
 }

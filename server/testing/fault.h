@@ -19,8 +19,9 @@ typedef enum fault_action {
  * Thread-safe, as are all below. */
 int fault_point(const char *name);
 
-/* What the point does the next `times` times, after letting `skip` pass. False:
- * the name is too long or too many points are in use. */
+/* What the point does the next `times` times, after letting `skip` pass; those
+ * that wait there so far go on. False: the name is too long or too many points
+ * are in use. */
 bool fault_arm(const char *name, fault_action action, int error_number,
                unsigned skip, unsigned times);
 

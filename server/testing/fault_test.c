@@ -54,11 +54,12 @@ static void let_go(void (*release)(const char *)) {
   pthread_t threads[4];
   int results[4] = {-1, -1, -1, -1};
   fault_clear();
-  assert_true(fault_arm("w.w", FAULT_WAIT, 0, 0, 1));
+  assert_true(fault_arm("w.w", FAULT_WAIT, 0, 0, 4));
   for (int i = 0; i < 4; i++)
     pthread_create(&threads[i], NULL, pass, &results[i]);
   while (fault_hits("w.w") < 4)
     sched_yield();
+  assert_int_equal(fault_point("w.w"), 0); /* no more than it was told */
   release("w.w");
   for (int i = 0; i < 4; i++) {
     pthread_join(threads[i], NULL);

@@ -154,11 +154,20 @@ int sqlite_connect(sqlite_store *s, char *out_reason, size_t reason_size) {
   return rc;
 }
 
+static bool is_retired(sqlite_store *s, const reader *r) {
+  pthread_mutex_lock(&s->read_lock);
+  bool retired = r->retired;
+  pthread_mutex_unlock(&s->read_lock);
+  return retired;
+}
+
 void sqlite_disconnect(sqlite_store *s) {
   writer *w = &s->writer;
   copy_abandon(s);
-  for (size_t i = 0; i < SQLITE_READERS; i++) {
+  for (size_t i = 0; i < SQLITE_READER_SLOTS; i++) {
     reader *r = &s->readers[i];
+    if (is_retired(s, r))
+      continue; /* hangs, and closes its connection itself */
     pthread_mutex_lock(&r->lock);
     database_close(r->db);
     r->db = NULL;
@@ -356,11 +365,8 @@ static tt_error start_threads(sqlite_store *s) {
   s->writer_started =
       pthread_create(&s->writer_thread, NULL, sqlite_writer_main, s) == 0;
   bool started = s->writer_started;
-  for (size_t i = 0; started && i < SQLITE_READERS; i++) {
-    reader *r = &s->readers[i];
-    started = pthread_create(&r->thread, NULL, sqlite_reader_main, r) == 0;
-    s->readers_started += started;
-  }
+  for (size_t i = 0; started && i < SQLITE_READERS; i++)
+    started = sqlite_start_reader(s, &s->roles[i]);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   return started ? TT_OK : TT_ENOMEM;
 }
@@ -397,7 +403,7 @@ static size_t sqlite_counts(store *base, store_dimension dimension,
 static void destroy(sqlite_store *s) {
   sqlite_disconnect(s);
   lock_release(&s->lock);
-  for (size_t i = 0; i < SQLITE_READERS; i++)
+  for (size_t i = 0; i < SQLITE_READER_SLOTS; i++)
     pthread_mutex_destroy(&s->readers[i].lock);
   pthread_mutex_destroy(&s->queue_lock);
   pthread_cond_destroy(&s->queue_ready);
@@ -419,8 +425,9 @@ static void sqlite_close(store *base, int timeout_ms) {
   s->reads_closing = true;
   pthread_cond_broadcast(&s->read_ready);
   pthread_mutex_unlock(&s->read_lock);
-  for (size_t i = 0; i < s->readers_started; i++)
-    pthread_join(s->readers[i].thread, NULL);
+  for (size_t i = 0; i < SQLITE_READER_SLOTS; i++)
+    if (s->readers[i].started)
+      pthread_join(s->readers[i].thread, NULL);
   pthread_mutex_lock(&s->queue_lock);
   s->closing = true;
   s->close_by_us = server_monotonic_us() + (int64_t)timeout_ms * 1000;
@@ -442,6 +449,7 @@ static const store_ops sqlite_ops = {
     .tokens = sqlite_tokens,
     .back_up = sqlite_back_up,
     .setting = sqlite_setting,
+    .watches = sqlite_watches,
 };
 
 static void init_locks(sqlite_store *s) {
@@ -456,7 +464,8 @@ static void init_locks(sqlite_store *s) {
   pthread_cond_init(&s->read_ready, NULL);
   pthread_mutex_init(&s->shown_lock, NULL);
   counters_init(&s->counts);
-  for (size_t i = 0; i < SQLITE_READERS; i++) {
+  atomic_init(&s->writer_beats, 0);
+  for (size_t i = 0; i < SQLITE_READER_SLOTS; i++) {
     s->readers[i].store = s;
     pthread_mutex_init(&s->readers[i].lock, NULL);
   }

@@ -347,16 +347,34 @@ static void serve_read(reader *r, store_read *read) {
   read->done(read);
 }
 
+/* Another one has its place. */
+static void end_reader(reader *r) {
+  database_close(r->db);
+  r->db = NULL;
+  pthread_mutex_lock(&r->store->read_lock);
+  r->ended = true;
+  pthread_mutex_unlock(&r->store->read_lock);
+}
+
 void *sqlite_reader_main(void *argument) {
   reader *r = argument;
   sqlite_store *s = r->store;
   for (;;) {
     pthread_mutex_lock(&s->read_lock);
-    while (!s->read_first && !s->reads_closing)
+    r->beats += r->busy;
+    r->busy = false;
+    while (!s->read_first && !s->reads_closing && !r->retired)
       pthread_cond_wait(&s->read_ready, &s->read_lock);
+    if (r->retired) {
+      pthread_mutex_unlock(&s->read_lock);
+      end_reader(r);
+      return NULL;
+    }
     store_read *read = s->read_first;
     bool closing = s->reads_closing;
     if (read) {
+      r->beats++;
+      r->busy = true;
       s->read_first = read->next;
       if (!s->read_first)
         s->read_last = NULL;

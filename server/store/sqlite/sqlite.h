@@ -17,12 +17,14 @@
  * connections. What both and everybody else look at is `shown`, under a lock
  * that is never held across a call into SQLite. */
 
-#define SQLITE_READERS   2
-#define SQLITE_READS_MAX 1024
-#define GROUP_MAX_ROWS   8192
-#define GROUP_MAX_BYTES  (4u << 20)
-#define BACKGROUND_US    2000
-#define RESERVE_BLOCK    65536
+#define SQLITE_READERS 2
+/* A reader that hangs keeps its slot when another one takes its place. */
+#define SQLITE_READER_SLOTS 4
+#define SQLITE_READS_MAX    1024
+#define GROUP_MAX_ROWS      8192
+#define GROUP_MAX_BYTES     (4u << 20)
+#define BACKGROUND_US       2000
+#define RESERVE_BLOCK       65536
 /* How far ahead the lock file notes what was given out. */
 #define ISSUED_STEP          256
 #define CHECKPOINT_FRAMES    1000
@@ -166,6 +168,12 @@ typedef struct reader {
   /* Held while a read runs; the writer takes it to close the connection. */
   pthread_mutex_t lock;
   sqlite3 *db; /* NULL: open at the next read */
+  /* Under the store's read_lock. */
+  bool started;
+  bool ended;     /* may be joined */
+  bool retired;   /* another one has its place: to end after its read */
+  bool busy;      /* has a read */
+  uint64_t beats; /* reads begun and ended */
 } reader;
 
 struct sqlite_store {
@@ -205,8 +213,9 @@ struct sqlite_store {
 
   pthread_t writer_thread;
   writer writer;
-  reader readers[SQLITE_READERS];
-  size_t readers_started;
+  atomic_ullong writer_beats; /* steps; odd while it has work in hand */
+  reader readers[SQLITE_READER_SLOTS];
+  reader *roles[SQLITE_READERS]; /* those that take reads */
   bool writer_started;
 };
 
@@ -328,6 +337,12 @@ int upkeep_run(sqlite_store *s, bool idle);
 
 /* Retention's decision and the sizes; about once a second. */
 int upkeep_check(sqlite_store *s);
+
+/* ---- watch.c ---- */
+
+/* A reader in a free slot; false: there is none, or no thread. */
+bool sqlite_start_reader(sqlite_store *s, reader **role);
+size_t sqlite_watches(store *base, watchdog_worker *out_watches, size_t max);
 
 /* ---- read.c ---- */
 

@@ -633,12 +633,18 @@ static void end_cleanly(sqlite_store *s) {
   note_durable(s);
 }
 
+/* Relaxed: a counter that says nothing about other memory. */
+static void beat(sqlite_store *s) {
+  atomic_fetch_add_explicit(&s->writer_beats, 1, memory_order_relaxed);
+}
+
 void *sqlite_writer_main(void *argument) {
   sqlite_store *s = argument;
   writer *w = &s->writer;
   job_list group = {0}, refused = {0};
   copy *copying = NULL;
   while (next_turn(s, &group, &refused, &copying)) {
+    beat(s);
     if (refused.first)
       answer_retry(s, refused);
     if (group.first || (w->health == HEALTHY && w->background_due))
@@ -654,6 +660,7 @@ void *sqlite_writer_main(void *argument) {
     checkpoint(s);
     upkeep(s);
     group = refused = (job_list){0};
+    beat(s);
   }
   for (store_job *job = refused.first; job; job = job->next)
     if (job->reserved && job->first_seq + job->batch->count - 1 > w->owed_to)
