@@ -226,32 +226,114 @@ test("it comes back after a restart and misses nothing", async (t) => {
   assert.equal(stats.client_count, 1); // it did not come back twice
 });
 
-test("a token is asked for when the server wants one", async (t) => {
+test("a token logs in, and logging out ends it", async (t) => {
+  const readToken = "tt_read-secret-for-this-test-0123456789";
   const server = await startServer(t, {
     env: {
-      TELLTALE_TOKEN_READ: "tt_read-secret-for-this-test-0123456789",
+      TELLTALE_TOKEN_READ: readToken,
       TELLTALE_TOKEN_INGEST: "tt_ingest-secret-for-this-test-01234567",
     },
   });
   const page = await openPage(t, server);
   const dialog = page.getByRole("dialog");
-  await dialog.waitFor();
-  await page.locator("#token").fill("tt_wrong");
-  await page.getByRole("button", { name: "Connect" }).click();
-  await page.locator("#login-error:not(:empty)").waitFor();
-  await page
-    .locator("#token")
-    .fill("tt_read-secret-for-this-test-0123456789");
-  await page.getByRole("button", { name: "Connect" }).click();
+  const logIn = async (token) => {
+    await dialog.waitFor();
+    await page.locator("#token").fill(token);
+    await page.getByRole("button", { name: "Log in" }).click();
+  };
+  await logIn("tt_wrong");
+  await page.getByText(/is wrong or was revoked/).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Log out" }).count(), 0);
+  await logIn(readToken);
   await live(page);
-  const answer = await server.post("/events", event("secret"), {
-    authorization: "Bearer tt_ingest-secret-for-this-test-01234567",
-  });
-  assert.ok(answer.ok);
+  const post = async (action) => {
+    const answer = await server.post("/events", event(action), {
+      authorization: "Bearer tt_ingest-secret-for-this-test-01234567",
+    });
+    assert.ok(answer.ok);
+  };
+  await post("secret");
   await eventually(() => actions(page), ["secret"]);
+
+  // Scripts see neither the token nor the cookie.
+  const seen = await page.evaluate(() =>
+    JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }]),
+  );
+  assert.equal(seen, JSON.stringify(["", {}, {}]));
+  const [cookie] = await page.context().cookies();
+  assert.deepEqual(
+    [cookie.httpOnly, cookie.sameSite, cookie.path],
+    [true, "Strict", "/"],
+  );
+
+  // A reload, another tab and a restart of the server need no token.
   await page.reload();
   await eventually(() => actions(page), ["secret"]);
+  const tab = await page.context().newPage();
+  await tab.goto(server.url);
+  await eventually(() => actions(tab), ["secret"]);
+  await server.stop();
+  await server.start();
+  await live(page);
+  await post("after");
+  await eventually(() => actions(page), ["after", "secret"]);
+  await eventually(() => actions(tab), ["after", "secret"]);
+
+  // An EventSource, which can send no token, has the cookie.
+  const first = await page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const source = new EventSource("/events/stream?replay=all");
+        source.onmessage = (message) => resolve(JSON.parse(message.data).action);
+        source.onerror = () => reject(new Error("refused"));
+      }),
+  );
+  assert.equal(first, "secret");
+
+  await page.getByRole("button", { name: "Log out" }).click();
+  await dialog.waitFor();
+  await eventually(() => actions(page), []);
+  await tab.getByRole("dialog").waitFor();
+  assert.equal((await page.context().cookies()).length, 0);
+  await page.reload();
+  await dialog.waitFor();
+  await logIn(readToken);
+  await eventually(() => actions(page), ["after", "secret"]);
   assert.deepEqual(page.violations, []);
+});
+
+test("another site's page cannot use the login", async (t) => {
+  const token = "tt_admin-secret-for-this-test-012345678";
+  const server = await startServer(t, { env: { TELLTALE_TOKEN_ADMIN: token } });
+  const other = await startServer(t); // the same host: SameSite lets it through
+  const page = await openPage(t, server);
+  await page.locator("#token").fill(token);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await live(page);
+  const stranger = await page.context().newPage();
+  await stranger.goto(other.url + "/healthz");
+  const tried = await stranger.evaluate(async (url) => {
+    const attempt = (path, init) =>
+      fetch(url + path, { credentials: "include", ...init }).then(
+        (response) => response.status,
+        () => "refused",
+      );
+    return [
+      await attempt("/events/recent"),
+      await attempt("/events", { method: "POST", body: '{"source":"evil"}' }),
+      await attempt("/events", {
+        method: "POST",
+        body: '{"source":"evil"}',
+        mode: "no-cors",
+      }),
+      await attempt("/logout", { method: "POST", mode: "no-cors" }),
+    ];
+  }, server.url);
+  assert.deepEqual(tried, ["refused", "refused", 0, 0]);
+  const stats = await page.evaluate(() =>
+    fetch("/events/stats").then((response) => response.json()),
+  );
+  assert.equal(stats.total_events, 0);
 });
 
 test("log lines have a tab of their own", async (t) => {
@@ -288,7 +370,7 @@ test("the status tab shows how the server is, and asks for a token", async (t) =
   const server = await startServer(t, { env: { TELLTALE_TOKEN_READ: token } });
   const page = await openPage(t, server, { path: "/?tab=status" });
   await page.locator("#token").fill(token);
-  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByRole("button", { name: "Log in" }).click();
   await page.getByRole("heading", { name: "store" }).waitFor();
   await page.getByText(`sqlite:${server.folder}`).waitFor();
   await live(page);

@@ -28,7 +28,6 @@ const tab = Object.hasOwn(TABS, asked) ? asked : "events";
 const shows = TABS[tab] ?? TABS.events;
 
 const FILTERS = ["source", "channel", "action", "level", "agent_id"];
-const TOKEN_KEY = "telltale-token";
 const FIRST_ROWS = 200;
 const STATS_EVERY_MS = 3000;
 
@@ -41,11 +40,7 @@ let stream = null;
 let generation = 0; // of the view; answers to an older one are ignored
 let log = null;
 let retryAt = 0;
-
-function headers() {
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
+let loggedIn = false;
 
 function query(extra) {
   const params = new URLSearchParams(extra);
@@ -149,16 +144,63 @@ function showCountdown() {
 
 function refused(error) {
   showState("stopped", "stopped");
-  if (error.status === 401) askForToken(error.message);
+  if (error.status === 401) askForToken(loggedIn ? error.message : "");
   else showProblem(error.message);
 }
 
 function askForToken(why) {
-  const had = sessionStorage.getItem(TOKEN_KEY) !== null;
-  sessionStorage.removeItem(TOKEN_KEY);
-  $("login-error").textContent = had ? why : "";
+  showLogin([]);
+  $("login-error").textContent = why;
   $("token").value = "";
   if (!$("login").open) $("login").showModal();
+}
+
+function showLogin(scopes) {
+  loggedIn = scopes.length > 0;
+  $("logout").hidden = !loggedIn;
+}
+
+async function loadLogin() {
+  try {
+    const response = await fetch("/login", { cache: "no-store" });
+    if (response.ok) showLogin((await response.json()).scopes);
+  } catch {
+    // Connecting tells that the server is away.
+  }
+}
+
+async function logIn() {
+  try {
+    const response = await fetch("/login", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ token: $("token").value.trim() }),
+    });
+    if (!response.ok) throw await httpError(response);
+    showLogin((await response.json()).scopes);
+  } catch (error) {
+    askForToken(error.message);
+    return;
+  }
+  $("token").value = "";
+  $("login").close();
+  if (tab === "status") loadStatus();
+  else connect();
+}
+
+async function logOut() {
+  try {
+    const response = await fetch("/logout", { method: "POST" });
+    if (!response.ok) throw await httpError(response);
+  } catch (error) {
+    showProblem(`Not logged out: ${error.message}`);
+    return;
+  }
+  generation += 1;
+  stream?.stop();
+  list.clear();
+  showState("stopped", "logged out");
+  askForToken("");
 }
 
 // Recent events first, then the stream from where they ended, so that nothing
@@ -175,7 +217,7 @@ async function connect() {
     try {
       const response = await fetch(
         `${shows.base}/recent?${query({ n: FIRST_ROWS })}`,
-        { headers: headers(), cache: "no-store" },
+        { cache: "no-store" },
       );
       if (!response.ok) throw await httpError(response);
       const events = parseJson(await response.text());
@@ -185,7 +227,6 @@ async function connect() {
       for (const event of events) list.addEvent(event);
       stream = new EventStream(`${shows.base}/stream?${query({})}`, {
         after: head,
-        headers: headers(),
         on: { state: onState, message: onMessage, refused },
       });
       stream.start();
@@ -223,7 +264,6 @@ async function loadStats() {
   if (document.hidden || $("login").open) return;
   try {
     const response = await fetch(`${shows.base}/stats`, {
-      headers: headers(),
       cache: "no-store",
     });
     if (!response.ok) return;
@@ -277,11 +317,9 @@ $("clear").addEventListener("click", () => list.clear());
 
 $("login-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(TOKEN_KEY, $("token").value.trim());
-  $("login").close();
-  if (tab === "status") loadStatus();
-  else connect();
+  logIn();
 });
+$("logout").addEventListener("click", logOut);
 
 $("example").textContent = `curl -d ${shows.example}`;
 for (const [name, value] of new URLSearchParams(location.search))
@@ -310,7 +348,6 @@ async function loadStatus() {
   if (document.hidden || $("login").open) return;
   try {
     const response = await fetch("/api/v1/status", {
-      headers: headers(),
       cache: "no-store",
     });
     if (!response.ok) throw await httpError(response);
@@ -356,6 +393,7 @@ showTab();
 setInterval(loadStats, STATS_EVERY_MS);
 setInterval(showCountdown, 1000);
 document.addEventListener("visibilitychange", loadStats);
+loadLogin();
 loadStats();
 if (tab === "status") {
   setInterval(loadStatus, STATS_EVERY_MS);

@@ -1,4 +1,5 @@
-// Server-sent events over fetch(), because EventSource cannot send a token.
+// Server-sent events over fetch(), because EventSource does not tell why it was
+// refused.
 // https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 // Turns chunks of text into messages {event, data, id, retry}. A message
@@ -76,7 +77,6 @@ const LONGEST_WAIT_MS = 30000;
 // on.state(name, detail), on.message(message), on.refused(HttpError).
 export class EventStream {
   #url;
-  #headers;
   #on;
   #lastId;
   #retry = 2000;
@@ -86,9 +86,8 @@ export class EventStream {
   #timer = 0;
   #watchdog = 0;
 
-  constructor(url, { after, headers, on }) {
+  constructor(url, { after, on }) {
     this.#url = url;
-    this.#headers = headers;
     this.#on = on;
     this.#lastId = after;
   }
@@ -141,7 +140,7 @@ export class EventStream {
   async #connect() {
     this.#abort = new AbortController();
     this.#watch();
-    const headers = { ...this.#headers, Accept: "text/event-stream" };
+    const headers = { Accept: "text/event-stream" };
     if (this.#lastId !== null) headers["Last-Event-ID"] = String(this.#lastId);
     const response = await fetch(this.#url, {
       headers,
