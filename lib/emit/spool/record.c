@@ -127,7 +127,8 @@ tt_error tti_record_read(tti_slice bytes, tti_record_head *out_record,
                             .events = get_u32(head + 12),
                             .body_len = (uint32_t)len};
   if (get_u32(head + 4) != record_crc(head, body) || (!array && !object) ||
-      record.events != count_events(body) || !is_uuid(head + PRODUCER_AT))
+      record.events == 0 || record.events != count_events(body) ||
+      !is_uuid(head + PRODUCER_AT))
     return TT_ECORRUPT;
   memcpy(record.producer, head + PRODUCER_AT, UUID_CHARS);
   uint32_t settled = get_u32(head + TTI_RECORD_SETTLED_AT);
