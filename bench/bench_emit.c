@@ -1,12 +1,14 @@
 /* What a call of tt_emit costs its caller: with a server that takes what it is
  * sent, with one that is down while the queue fills, and with one that is down
- * and the queue full. The figures are the calling thread's CPU time; the sender
- * has its own. The events have about 250 bytes as JSON.
+ * and the queue full; and the same two with a spool, which takes what the one
+ * that is down does not. The figures are the calling thread's CPU time; the
+ * sender has its own. The events have about 250 bytes as JSON.
  *
  *   bench_emit [--seconds N]
  */
 #include "bench/bench.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -14,7 +16,8 @@
 #include <unistd.h>
 
 #define BATCH   1000
-#define FILLING 8000 /* fits the queue of 8,192 */
+#define FILLING 8000   /* fits the queue of 8,192 */
+#define SPOOLED 100000 /* fits a spool of 64 MiB */
 
 /* -- A server that reads requests and answers 200, nothing more. -- */
 
@@ -73,14 +76,15 @@ static void server_init(server *s, bool listens) {
   s->port = ntohs(address.sin_port);
 }
 
-static tt_emitter *emitter_to(const server *s) {
+static tt_emitter *emitter_to(const server *s, const char *spool) {
   char url[64];
   tt_emitter *emitter;
   snprintf(url, sizeof(url), "http://127.0.0.1:%d/events", s->port);
   tt_emitter_options options = {.url = url,
                                 .source = "bench",
                                 .agent_id = "agent-7",
-                                .free_timeout_ms = 1};
+                                .free_timeout_ms = 1,
+                                .spool_directory = spool};
   if (tt_emitter_new(&options, &emitter)) {
     fprintf(stderr, "bench_emit: no emitter\n");
     exit(1);
@@ -103,9 +107,9 @@ static double emit_ns(tt_emitter *emitter, int count) {
 }
 
 /* The queue never fills: the figure is that of copying, not of dropping. */
-static void measure_up(const server *up, int64_t ns) {
+static void measure_up(const server *up, const char *spool, int64_t ns) {
   bench_samples samples = {0};
-  tt_emitter *emitter = emitter_to(up);
+  tt_emitter *emitter = emitter_to(up, spool);
   emit_one(emitter, 0);
   int64_t end = bench_wall_ns() + ns;
   while (bench_wall_ns() < end || samples.count < BENCH_RUNS_MIN) {
@@ -113,14 +117,56 @@ static void measure_up(const server *up, int64_t ns) {
     bench_add(&samples, emit_ns(emitter, BATCH));
   }
   tt_emitter_free(emitter);
-  bench_print("emit_up", "ns", &samples, NULL, NULL);
+  bench_print(spool ? "emit_up_spool" : "emit_up", "ns", &samples, NULL, NULL);
+}
+
+static void remove_spool(const char *spool) {
+  char path[512];
+  DIR *entries = opendir(spool);
+  for (struct dirent *entry; entries && (entry = readdir(entries));) {
+    snprintf(path, sizeof(path), "%s/%s", spool, entry->d_name);
+    unlink(path);
+  }
+  if (entries)
+    closedir(entries);
+  rmdir(spool);
+}
+
+static uint64_t queued(tt_emitter *emitter) {
+  tt_emitter_stats stats;
+  tt_emitter_stats_get(emitter, &stats);
+  return stats.queued;
+}
+
+/* What the caller pays while the sender moves everything to the disk, and how
+ * many events a second that takes. The queue never fills. */
+static void measure_spooling(const server *down, const char *spool,
+                             int64_t ns) {
+  bench_samples cost = {0}, rate = {0};
+  int64_t end = bench_wall_ns() + ns;
+  while (bench_wall_ns() < end || rate.count < BENCH_RUNS_MIN) {
+    tt_emitter *emitter = emitter_to(down, spool);
+    emit_one(emitter, 0);
+    tt_emitter_flush(emitter, 10000); /* the server is known to be down */
+    int64_t begin = bench_wall_ns();
+    for (int i = 0; i < SPOOLED; i += BATCH) {
+      bench_add(&cost, emit_ns(emitter, BATCH));
+      while (queued(emitter) > FILLING - BATCH)
+        usleep(200);
+    }
+    bench_add(&rate, SPOOLED * 1e9 / (double)(bench_wall_ns() - begin));
+    tt_emitter_free(emitter);
+    remove_spool(spool);
+  }
+  bench_print("emit_down_spool", "ns", &cost, NULL, NULL);
+  bench_print("emit_spooled", "events/s", &rate, NULL, NULL);
 }
 
 static void measure_down(const server *down, int64_t ns) {
   bench_samples filling = {0}, full = {0};
   int64_t end = bench_wall_ns() + ns;
   while (bench_wall_ns() < end || filling.count < BENCH_RUNS_MIN) {
-    tt_emitter *emitter = emitter_to(down);
+    tt_emitter *emitter = emitter_to(down, NULL);
     emit_one(emitter, 0); /* makes the queue and starts the thread */
     bench_add(&filling, emit_ns(emitter, FILLING));
     emit_ns(emitter, BATCH);
@@ -142,7 +188,7 @@ static int compare(const void *a, const void *b) {
 static void measure_tail(const server *up, int64_t ns) {
   static int64_t cpu[CALLS], wall[CALLS];
   bench_samples cpu_us = {0}, wall_us = {0};
-  tt_emitter *emitter = emitter_to(up);
+  tt_emitter *emitter = emitter_to(up, NULL);
   int64_t end = bench_wall_ns() + ns;
   while (bench_wall_ns() < end || cpu_us.count < BENCH_RUNS_MIN) {
     for (int i = 0; i < CALLS; i++) {
@@ -164,12 +210,22 @@ static void measure_tail(const server *up, int64_t ns) {
 }
 
 int main(int argc, char **argv) {
-  int64_t third = (int64_t)(bench_seconds(argc, argv) * 1e9 / 3);
+  int64_t part = (int64_t)(bench_seconds(argc, argv) * 1e9 / 5);
+  char directory[] = "/tmp/telltale-bench-XXXXXX", spool[64];
   server up, down;
   server_init(&up, true);
   server_init(&down, false);
-  measure_up(&up, third);
-  measure_down(&down, third);
-  measure_tail(&up, third);
+  if (!mkdtemp(directory)) {
+    perror("bench_emit: mkdtemp");
+    return 1;
+  }
+  snprintf(spool, sizeof(spool), "%s/spool", directory);
+  measure_up(&up, NULL, part);
+  measure_up(&up, spool, part);
+  measure_down(&down, part);
+  measure_spooling(&down, spool, part);
+  measure_tail(&up, part);
+  remove_spool(spool);
+  rmdir(directory);
   return 0;
 }

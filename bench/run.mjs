@@ -41,6 +41,8 @@ const targets = {
   reader_envelope: { of: "value", better: "less", floor: 50, aim: 15 },
   emit_up: { of: "value", better: "less", floor: 400, aim: 150 },
   emit_down: { of: "value", better: "less", floor: 400, aim: 150 },
+  emit_up_spool: { of: "value", better: "less", floor: 400, aim: 150 },
+  emit_down_spool: { of: "value", better: "less", floor: 400, aim: 150 },
   emit_p9999_cpu: { of: "value", better: "less", floor: 50, aim: 50 },
   json_scan_250: { of: "value", better: "more", floor: 0.4, aim: 0.8 },
   json_scan_64k: { of: "value", better: "more", floor: 0.8, aim: 1.5 },
