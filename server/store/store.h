@@ -11,7 +11,7 @@
  * and gives each its verdict after COMMIT, in order. Reads are jobs too, on
  * threads of their own: the store is never called from a loop and never blocks
  * its caller. Each implementation is a folder beside this file and passes
- * tests/contract/store.c unchanged. */
+ * the suites tests/contract/store_*.c. */
 typedef struct store store;
 
 typedef enum store_durability {

@@ -55,8 +55,8 @@ static store_job *pop(job_list *list) {
 }
 
 static size_t job_bytes(const store_job *job) {
-  return JOB_BYTES +
-         (job->kind == STORE_JOB_APPEND ? job->batch->bytes.len : 0);
+  return JOB_BYTES + (job->kind == STORE_JOB_APPEND ? job->batch->bytes.len
+                                                    : job->value.len);
 }
 
 static size_t job_rows(const store_job *job) {
