@@ -13,7 +13,6 @@ static const char *format_message(char *room, const char *format, va_list args,
 
 /* Formats into `room`, or into memory of its own when that is too small (then
  * *out_owned, freed by the caller); cut when there is none. */
-TELLTALE_PRINTF(2, 0)
 static const char *format_message(char *room, const char *format, va_list args,
                                   char **out_owned) {
   va_list again;
