@@ -15,6 +15,9 @@
 #define RIPE_US  1000000
 /* Most events are packed on the caller's stack, outside the lock. */
 #define SCRATCH_BYTES 1024
+/* More turns of events and log lines than this are as many requests too many.
+ */
+#define GROUP_TURNS 8
 /* A side keeps this much of its memory; what a burst took more goes back. */
 #define KEEP_BYTES ((size_t)1024 * 1024)
 
@@ -34,6 +37,8 @@ struct tti_queue {
   size_t taken_bytes;   /* of the taken side, when it was taken */
   uint64_t accepted;    /* entered the queue, ever */
   uint64_t done;        /* left it, ever */
+  uint64_t done_before; /* those that are taken, when they were */
+  bool grouped;         /* those that are taken lie in another order */
   unsigned flushes;     /* that wait now */
   uint64_t nudges;      /* flushes that began to, ever */
   uint64_t nudges_seen; /* the sender's */
@@ -215,12 +220,18 @@ bool tti_queue_is_empty(tti_queue *queue) {
   return empty;
 }
 
+/* Under the lock. Of all that entered, so many in front are certain to have
+ * left. */
+static uint64_t settled_in_order(const tti_queue *q) {
+  return q->grouped && q->hand_events ? q->done_before : q->done;
+}
+
 tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
   int64_t until = now_us() + (int64_t)timeout_ms * 1000;
   pthread_mutex_lock(&queue->lock);
   uint64_t mark = queue->accepted;
   queue->draining = queue->stats.spooled > 0;
-  bool pending = queue->done < mark || queue->draining;
+  bool pending = settled_in_order(queue) < mark || queue->draining;
   if (pending) {
     queue->nudges++;
     queue->flushes++;
@@ -232,14 +243,14 @@ tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
   pthread_cond_signal(&queue->work);
 
   pthread_mutex_lock(&queue->lock);
-  while (queue->done < mark || queue->draining) {
+  while (settled_in_order(queue) < mark || queue->draining) {
     if (timeout_ms < 0)
       pthread_cond_wait(&queue->settled, &queue->lock);
     else if (!wait_until(queue, &queue->settled, until))
       break;
   }
   queue->flushes--;
-  bool ok = queue->done >= mark;
+  bool ok = settled_in_order(queue) >= mark;
   pthread_mutex_unlock(&queue->lock);
   return ok ? TT_OK : TT_ETIMEOUT;
 }
@@ -326,7 +337,60 @@ tti_slice tti_queue_take(tti_queue *queue) {
   queue->len = 0;
   queue->events = 0;
   queue->active = other;
+  queue->grouped = false;
+  queue->done_before = queue->done;
   pthread_mutex_unlock(&queue->lock);
+  return taken;
+}
+
+/* The next packed event at the front; *out_size is how much it takes. */
+static bool next_packed(tti_slice *rest, bool *out_is_log, size_t *out_size) {
+  tti_packed packed;
+  size_t before = rest->len;
+  if (!tti_unpack(rest, &packed))
+    return false;
+  *out_is_log = packed.is_log;
+  *out_size = before - rest->len;
+  return true;
+}
+
+/* Moves the log lines behind the events. False: they take turns too seldom for
+ * it, or there is no memory. */
+static bool group(char *bytes, size_t len) {
+  tti_slice rest = {bytes, len};
+  bool is_log, last = false;
+  size_t size, turns = 0, events_len = 0, lines_len = 0;
+  while (next_packed(&rest, &is_log, &size)) {
+    turns += is_log != last;
+    last = is_log;
+    lines_len += is_log ? size : 0;
+  }
+  char *lines = turns > GROUP_TURNS ? malloc(lines_len) : NULL;
+  if (!lines)
+    return false;
+  rest = (tti_slice){bytes, len};
+  lines_len = 0;
+  for (const char *at = bytes; next_packed(&rest, &is_log, &size); at += size) {
+    if (is_log) {
+      memcpy(lines + lines_len, at, size);
+      lines_len += size;
+    } else {
+      memmove(bytes + events_len, at, size);
+      events_len += size;
+    }
+  }
+  memcpy(bytes + events_len, lines, lines_len);
+  free(lines);
+  return true;
+}
+
+tti_slice tti_queue_take_grouped(tti_queue *queue) {
+  tti_slice taken = tti_queue_take(queue);
+  if (group((char *)taken.ptr, taken.len)) {
+    pthread_mutex_lock(&queue->lock);
+    queue->grouped = true;
+    pthread_mutex_unlock(&queue->lock);
+  }
   return taken;
 }
 

@@ -76,6 +76,11 @@ bool tti_queue_wait(tti_queue *queue, int64_t until_us);
  * come when all of them are settled. */
 tti_slice tti_queue_take(tti_queue *queue);
 
+/* The same for a sender that has a request for each kind: when events and log
+ * lines take turns often, the lines stand behind the events, both in their own
+ * order, and a flush that waits for some of what was taken waits for all. */
+tti_slice tti_queue_take_grouped(tti_queue *queue);
+
 /* The oldest `events` of the taken ones, `bytes` of them, have been sent; or
  * have been dropped. */
 void tti_queue_sent(tti_queue *queue, uint64_t events, size_t bytes);

@@ -3,6 +3,8 @@
 #include "lib/emit/pack.h"
 #include "lib/emit/queue.h"
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static tt_emitter_stats stats_of(tti_queue *queue) {
@@ -114,6 +116,75 @@ static void flush_covers_what_came_before_it(void **state) {
   tti_queue_free(queue);
 }
 
+static void push_line(tti_queue *queue, const char *type) {
+  tt_event event = {.source = "test", .type = type, .ts_us = 1, .is_log = true};
+  tti_queue_push(queue, &event, NULL);
+}
+
+static void groups_kinds_that_take_turns_often(void **state) {
+  (void)state;
+  static const char *events[] = {"a", "b", "c", "d", "e", "f"};
+  static const char *lines[] = {"A", "B", "C", "D", "E", "F"};
+  const char *grouped[12], *turns[6];
+  tti_queue *queue = tti_queue_new(20, 4096);
+  for (int i = 0; i < 6; i++) {
+    push(queue, grouped[i] = events[i]);
+    push_line(queue, grouped[6 + i] = lines[i]);
+  }
+  tti_slice taken = tti_queue_take_grouped(queue);
+  assert_int_equal(types_of(taken, grouped), 12);
+  tti_queue_sent(queue, 12, taken.len);
+  for (int i = 0; i < 6; i += 2) { /* seldom: they stay as they came */
+    push_line(queue, turns[i] = lines[i]);
+    push(queue, turns[i + 1] = events[i]);
+  }
+  taken = tti_queue_take_grouped(queue);
+  assert_int_equal(types_of(taken, turns), 6);
+  tti_queue_sent(queue, 6, taken.len);
+  assert_int_equal(tti_queue_flush(queue, 0), TT_OK);
+  tti_queue_free(queue);
+}
+
+typedef struct flushing {
+  tti_queue *queue;
+  atomic_bool returned;
+} flushing;
+
+static void *flush_forever(void *context) {
+  flushing *f = context;
+  tti_queue_flush(f->queue, -1);
+  atomic_store(&f->returned, true);
+  return NULL;
+}
+
+/* A flush that waits for the first event and the first line must not take the
+ * second event for that line. */
+static void a_flush_waits_for_all_that_was_grouped(void **state) {
+  (void)state;
+  pthread_t thread;
+  flushing f = {.queue = tti_queue_new(20, 4096)};
+  push(f.queue, "a");
+  push_line(f.queue, "A");
+  assert_int_equal(pthread_create(&thread, NULL, flush_forever, &f), 0);
+  while (!tti_queue_is_flushing(f.queue))
+    sched_yield();
+  for (int i = 0; i < 5; i++) {
+    push(f.queue, "b");
+    push_line(f.queue, "B");
+  }
+  tti_slice taken = tti_queue_take_grouped(f.queue), rest = taken;
+  tti_packed packed;
+  for (int i = 0; i < 6; i++)
+    assert_true(tti_unpack(&rest, &packed) && !packed.is_log);
+  tti_queue_sent(f.queue, 6, taken.len - rest.len);
+  for (int i = 0; i < 10000 && !atomic_load(&f.returned); i++)
+    sched_yield();
+  assert_false(atomic_load(&f.returned));
+  tti_queue_sent(f.queue, 6, rest.len);
+  pthread_join(thread, NULL);
+  tti_queue_free(f.queue);
+}
+
 static void a_flush_cuts_a_pause_short(void **state) {
   (void)state;
   tti_queue *queue = tti_queue_new(10, 4096);
@@ -191,6 +262,8 @@ int main(void) {
       cmocka_unit_test(drops_the_newest_beyond_the_bytes),
       cmocka_unit_test(takes_an_event_larger_than_the_stack_copy),
       cmocka_unit_test(flush_covers_what_came_before_it),
+      cmocka_unit_test(groups_kinds_that_take_turns_often),
+      cmocka_unit_test(a_flush_waits_for_all_that_was_grouped),
       cmocka_unit_test(a_flush_cuts_a_pause_short),
       cmocka_unit_test(what_is_left_at_the_end_is_counted),
       cmocka_unit_test(threads_lose_nothing_uncounted),

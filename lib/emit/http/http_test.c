@@ -188,6 +188,31 @@ static void log_lines_go_to_their_route_in_order(void **state) {
   assert_int_equal(stats_of(f).sent, 6);
 }
 
+static void kinds_that_take_turns_share_requests(void **state) {
+  static const char *const paths[] = {"/events/batch", "/events/batch",
+                                      "/log/batch"};
+  fixture *f = *state;
+  begin(f);
+  sink_hold(f->sink, true);
+  emit_run(f, 0, 1);
+  sink_await_requests(f->sink, 1);
+  for (int i = 1; i <= 50; i++) {
+    tt_log_info(f->emitter, "db", "%d", i);
+    emit_run(f, i, 1);
+  }
+  sink_hold(f->sink, false);
+  flush(f);
+  assert_paths(f, paths, 3);
+  for (size_t i = 1; i <= 50; i++) {
+    char number[16];
+    snprintf(number, sizeof(number), "%zu", i);
+    json_t *line = json_array_get(f->sink->events, 50 + i);
+    assert_int_equal(number_of(f, i), i);
+    assert_string_equal(json_string_value(json_object_get(line, "message")),
+                        number);
+  }
+}
+
 static void log_lines_go_singly_where_there_is_no_batch_route(void **state) {
   static const char *const paths[] = {"/events/batch", "/events", "/log/batch",
                                       "/log",          "/log",    "/events",
@@ -511,6 +536,7 @@ int main(void) {
       TEST(goes_in_batches_over_one_connection),
       TEST(posts_singly_where_there_is_no_batch_route),
       TEST(log_lines_go_to_their_route_in_order),
+      TEST(kinds_that_take_turns_share_requests),
       TEST(log_lines_go_singly_where_there_is_no_batch_route),
       TEST(a_full_log_line_keeps_what_a_line_has),
       TEST(tries_again_what_may_succeed_later),

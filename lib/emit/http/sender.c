@@ -207,7 +207,7 @@ static void absorb(tti_sender *s) {
     return;
   for (int side = 0; side < 2; side++) {
     if (!s->taken.len)
-      s->taken = tti_queue_take(s->queue);
+      s->taken = tti_queue_take_grouped(s->queue);
     while (s->taken.len && absorb_some(s))
       ;
   }
@@ -339,7 +339,7 @@ static void load(tti_sender *s) {
   if (!s->taken.len) {
     tti_post_trim(&s->delivery.post);
     if (tti_queue_wait(s->queue, s->spool ? s->adopt_us : TTI_QUEUE_FOREVER))
-      s->taken = tti_queue_take(s->queue);
+      s->taken = tti_queue_take_grouped(s->queue);
   }
   if (s->taken.len)
     load_taken(s);
