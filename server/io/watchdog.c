@@ -73,13 +73,15 @@ tt_error watchdog_add(watchdog *w, const watchdog_worker *worker) {
 
 /* ---- Loops and the pool ---- */
 
-/* A counter and a word that say nothing about other memory: relaxed. */
+/* Relaxed: a counter that says nothing about other memory. */
 static void answer(ping *p) {
   atomic_fetch_add_explicit(&p->beats, 1, memory_order_relaxed);
 }
 
+/* Release: the loop is done with the task and the work before they are posted
+ * anew, which the acquire in ask() sees to. The other states only count. */
 static void settle(ping *p) {
-  atomic_store_explicit(&p->state, PING_IDLE, memory_order_relaxed);
+  atomic_store_explicit(&p->state, PING_IDLE, memory_order_release);
 }
 
 static ping *of_task(loop_task *task) {
@@ -113,7 +115,7 @@ static void hand_over(loop_task *task) {
 }
 
 static watch_state ask(ping *p, int awaited) {
-  int state = atomic_load_explicit(&p->state, memory_order_relaxed);
+  int state = atomic_load_explicit(&p->state, memory_order_acquire);
   if (state == PING_IDLE) {
     atomic_store_explicit(&p->state, PING_POSTED, memory_order_relaxed);
     loop_post(p->l, &p->task);

@@ -5,6 +5,7 @@
 #include "server/openapi/openapi.h"
 #include "web/web.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* ---- Routes that other parts answer ---- */
@@ -199,6 +200,8 @@ static void make_routes(relay *r) {
                               .context = (void *)&web_files[i],
                               .scope = AUTH_NONE,
                               .about = &relay_page_about});
+  /* A route without a description would be missing in /openapi.json. */
+  assert(!openapi_undescribed(r->routes, r->route_count));
 }
 
 const http_route *relay_routes(const relay *r, size_t *out_count) {

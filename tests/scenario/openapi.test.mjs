@@ -6,10 +6,11 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import Ajv from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import net from "node:net";
+import path from "node:path";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { exchange, request } from "../harness/raw.mjs";
-import { startServer, until } from "../harness/server.mjs";
+import { startServer, temporaryFolder, until } from "../harness/server.mjs";
 
 const tokens = {
   TELLTALE_TOKEN_INGEST: `tt_${"i".repeat(43)}`,
@@ -235,6 +236,9 @@ const calls = {
     [400, json({ name: "", scopes: [] })],
   ],
   token_revoke: [[404, {}]],
+  backup_start: [[403, json({ path: "/tmp/none" })]],
+  backup_state: [[403, {}]],
+  backup_cancel: [[403, {}]],
 };
 
 test("the document is valid OpenAPI 3.1", async (t) => {
@@ -398,6 +402,24 @@ test("a key whose first request is not answered yet is in flight", async (t) => 
     await server.control("release store.commit.before");
     await first;
   }
+});
+
+test("backups over the admin socket answer as described", async (t) => {
+  const folder = await temporaryFolder(t);
+  const server = await startServer(t, { folder, control: true });
+  const document = await documentOf(server);
+  const socket = { socketPath: path.join(folder, "telltale.db.sock") };
+  const tried = (id, status, more) =>
+    ask(socket, document, document.operation(id), { ...more, status });
+  const file = json({ path: path.join(folder, "copy.db") });
+  await server.post("/events", { source: "a" });
+  await server.control("fault store.backup wait");
+  await tried("backup_start", 400, json({ path: 5 }));
+  await tried("backup_start", 202, file);
+  await tried("backup_start", 409, file);
+  await tried("backup_state", 200);
+  await tried("backup_cancel", 202);
+  await server.control("release store.backup");
 });
 
 test("there may be so many tokens and no more", async (t) => {
