@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { cli } from "../harness/cli.mjs";
 import { request, sample } from "../harness/raw.mjs";
 import { startServer, until } from "../harness/server.mjs";
 import { openStream } from "../harness/sse.mjs";
@@ -320,4 +321,25 @@ test("SIGHUP changes the lowest level", async (t) => {
     async () => (await server.json("/logs/stats")).min_level === "error",
   );
   assert.match(await log(server, { level: "warn" }), /false/);
+});
+
+test("the commands that read events show log lines when asked", async (t) => {
+  const server = await startServer(t);
+  await server.post("/events", { source: "s", action: "event" });
+  await log(server, { logger: "db", message: "slow", fields: { ms: 7 } });
+  for (const [args, shown] of [
+    [["recent"], ["event"]],
+    [["recent", "--include", "log"], ["event", "db"]],
+    [["recent", "--channel", "log"], ["db"]],
+    [["events", "--include", "log"], ["event", "db"]],
+    [["tail", "--all", "-n", "2", "--include", "log"], ["event", "db"]],
+    [["tail", "--all", "-n", "1", "--channel", "log"], ["db"]],
+  ]) {
+    const { code, out } = await cli(server, [...args, "--json"]);
+    assert.equal(code, 0, args.join(" "));
+    const rows = out.trim().split("\n").map((line) => JSON.parse(line));
+    assert.deepEqual(rows.map((row) => row.action), shown, args.join(" "));
+  }
+  const { out } = await cli(server, ["recent", "--channel", "log"]);
+  assert.match(out, /info +db\/log db message=slow fields=\{"ms":7\}/);
 });
