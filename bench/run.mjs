@@ -37,6 +37,7 @@ const targets = {
   publish_250: { of: "value", better: "less", floor: 100, aim: 40 },
   publish_250_64_parked: { of: "ratio", better: "less", floor: 2, aim: 2 },
   session_disabled: { of: "value", better: "less", floor: 10, aim: 10 },
+  storage_otlp: { of: "value", better: "more", floor: 50000, aim: 50000 },
   storage_jsonl: { of: "value", better: "more", floor: 500000, aim: 500000 },
   reader_envelope: { of: "value", better: "less", floor: 50, aim: 15 },
   emit_up: { of: "value", better: "less", floor: 400, aim: 150 },

@@ -60,6 +60,11 @@ typedef struct sink {
   const char *poison; /* 400 for a body that holds this text */
   size_t max_body;    /* 413 for a decoded body larger than this; 0: none */
   const char *header; /* one more line of every answer, or NULL */
+  /* Takes bodies instead of the sink, under its lock, and answers a status. */
+  int (*take)(void *context, const char *body, size_t len);
+  void *context;
+  const char *answer; /* the body of every answer; NULL: "{}" */
+  size_t answer_len;
   sink_step steps[SINK_STEPS_MAX];
   size_t step_count;
 
@@ -129,7 +134,8 @@ static inline void sink_header(const char *head, const char *name,
   }
 }
 
-static inline char *sink_inflate(const char *body, size_t len) {
+static inline char *sink_inflate(const char *body, size_t len,
+                                 size_t *out_len) {
   char *text = malloc(SINK_BODY_MAX);
   SINK_CHECK(text);
   z_stream z = {.next_in = (Bytef *)body,
@@ -138,6 +144,7 @@ static inline char *sink_inflate(const char *body, size_t len) {
                 .avail_out = SINK_BODY_MAX - 1};
   SINK_CHECK(inflateInit2(&z, 15 + 16) == Z_OK);
   SINK_CHECK(inflate(&z, Z_FINISH) == Z_STREAM_END);
+  *out_len = z.total_out;
   text[z.total_out] = '\0';
   inflateEnd(&z);
   return text;
@@ -174,7 +181,10 @@ static inline bool sink_ends_in_batch(const char *path) {
 }
 
 /* Under the lock. */
-static inline int sink_judge(sink *s, sink_request *request, const char *text) {
+static inline int sink_judge(sink *s, sink_request *request, const char *text,
+                             size_t len) {
+  if (s->take)
+    return s->take(s->context, text, len);
   if (s->no_batch && sink_ends_in_batch(request->path))
     return 404;
   if (s->refuse_gzip && request->encoding[0])
@@ -186,18 +196,24 @@ static inline int sink_judge(sink *s, sink_request *request, const char *text) {
   return sink_take(s, request, text);
 }
 
-static inline void sink_send(int fd, int status, const char *a, const char *b) {
-  char text[1024];
-  int len = snprintf(text, sizeof(text),
-                     "HTTP/1.1 %d Scripted\r\nContent-Type: application/json"
-                     "\r\n%s%s%s%sContent-Length: 2\r\n\r\n{}",
-                     status, a ? a : "", a ? "\r\n" : "", b ? b : "",
-                     b ? "\r\n" : "");
-  for (int at = 0; at < len;) {
-    ssize_t sent = send(fd, text + at, (size_t)(len - at), MSG_NOSIGNAL);
+static inline void sink_send(sink *s, int fd, int status, const char *more) {
+  char text[2048];
+  const char *body = s->answer ? s->answer : "{}";
+  size_t body_len = s->answer ? s->answer_len : 2;
+  size_t len = (size_t)snprintf(
+      text, sizeof(text),
+      "HTTP/1.1 %d Scripted\r\nContent-Type: application/json\r\n%s%s%s%s"
+      "Content-Length: %zu\r\n\r\n",
+      status, s->header ? s->header : "", s->header ? "\r\n" : "",
+      more ? more : "", more ? "\r\n" : "", body_len);
+  SINK_CHECK(len + body_len <= sizeof(text));
+  memcpy(text + len, body, body_len);
+  len += body_len;
+  for (size_t at = 0; at < len;) {
+    ssize_t sent = send(fd, text + at, len - at, MSG_NOSIGNAL);
     if (sent <= 0)
       return;
-    at += (int)sent;
+    at += (size_t)sent;
   }
 }
 
@@ -210,8 +226,9 @@ static inline void sink_wait_for_stop(sink *s) {
 /* Decides about one whole request and answers it; false: close. */
 static inline bool sink_answer(sink *s, int fd, const sink_request *asked,
                                const char *body, size_t len) {
-  char *text =
-      asked->encoding[0] ? sink_inflate(body, len) : strndup(body, len);
+  size_t text_len = len;
+  char *text = asked->encoding[0] ? sink_inflate(body, len, &text_len)
+                                  : memcpy(calloc(1, len + 1), body, len);
   pthread_mutex_lock(&s->lock);
   SINK_CHECK(s->request_count < SINK_REQUESTS_MAX);
   sink_request *request = &s->requests[s->request_count++];
@@ -223,7 +240,7 @@ static inline bool sink_answer(sink *s, int fd, const sink_request *asked,
   bool answers = step.act == SINK_ANSWER;
   int status = step.status;
   if (step.act == SINK_CUT_AFTER || (answers && status / 100 == 2))
-    status = sink_judge(s, request, text);
+    status = sink_judge(s, request, text, text_len);
   request->status = answers ? status : 0;
   pthread_cond_broadcast(&s->changed);
   while (s->held)
@@ -233,7 +250,7 @@ static inline bool sink_answer(sink *s, int fd, const sink_request *asked,
   if (step.act == SINK_HANG)
     sink_wait_for_stop(s);
   if (answers)
-    sink_send(fd, status, s->header, step.header);
+    sink_send(s, fd, status, step.header);
   return answers;
 }
 

@@ -209,6 +209,39 @@ TELLTALE_API tt_error tt_storage_jsonl_new(
  * it was. TT_EIO, TT_ENOSPACE, TT_ENOMEM. Part of libtelltale-http. */
 TELLTALE_API tt_error tt_gzip_file(void *context, const char *path);
 
+/* ---- OTLP over HTTP; part of libtelltale-http ---- */
+
+/* What is left out is taken from the environment, as OpenTelemetry names it:
+ * the same with _LOGS_ after OTLP wins. Texts are copied. */
+typedef struct tt_storage_otlp_options {
+  /* http or https; "/v1/logs" is added. OTEL_EXPORTER_OTLP_ENDPOINT, or
+   * OTEL_EXPORTER_OTLP_LOGS_ENDPOINT, which is used as it is. */
+  const char *endpoint;
+  const char *headers; /* "name=value,…", percent-encoded; …_HEADERS */
+  /* A file that holds a bearer token; read again before each request. */
+  const char *token_file;
+  const char *compression;         /* "gzip" or "none"; …_COMPRESSION */
+  int timeout_ms;                  /* of one request; …_TIMEOUT; 10,000 */
+  const char *service_name;        /* OTEL_SERVICE_NAME; "telltale" */
+  const char *resource_attributes; /* as headers; OTEL_RESOURCE_ATTRIBUTES */
+  /* PEM files, as of the emitter; …_CERTIFICATE, …_CLIENT_CERTIFICATE,
+   * …_CLIENT_KEY. */
+  const char *ca_file;
+  const char *cert_file;
+  const char *key_file;
+  /* Categories that are not sent. NULL: screenshot and monitor. */
+  const char *const *exclude;
+  size_t exclude_count;
+} tt_storage_otlp_options;
+
+/* Sends envelopes as log records, in requests of at most 200 records and 4 MiB,
+ * protobuf. Retry-After and partial success are honoured, redirects are not
+ * followed. `problem` (may be NULL) has at least TELLTALE_PROBLEM_MAX bytes and
+ * says which option is wrong. TT_EINVAL, TT_ENOMEM. */
+TELLTALE_API tt_error
+tt_storage_otlp_new(const tt_storage_otlp_options *options, char *problem,
+                    tt_storage **out_storage);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define POLL_MS    1000
 #define WAITING_MS 20
@@ -267,10 +268,19 @@ bool tti_http_list_has(tti_slice list, const char *item) {
 
 int64_t tti_http_retry_after_s(const tti_http_answer *answer, int64_t max_s) {
   unsigned long long seconds;
+  char date[64];
   tti_slice value = tti_http_header(answer, "Retry-After");
-  if (!value.ptr || !tti_slice_to_u64(value, &seconds))
+  if (!value.ptr || value.len >= sizeof(date))
     return -1;
-  return seconds < (unsigned long long)max_s ? (int64_t)seconds : max_s;
+  if (tti_slice_to_u64(value, &seconds))
+    return seconds < (unsigned long long)max_s ? (int64_t)seconds : max_s;
+  memcpy(date, value.ptr, value.len);
+  date[value.len] = '\0';
+  time_t at = curl_getdate(date, NULL);
+  if (at < 0)
+    return -1;
+  int64_t left = (int64_t)at - (int64_t)time(NULL);
+  return left < 0 ? 0 : left < max_s ? left : max_s;
 }
 
 static CURLUcode extend_path(CURLU *parts, const char *more) {

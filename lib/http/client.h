@@ -66,7 +66,8 @@ tti_slice tti_http_header(const tti_http_answer *answer, const char *name);
  * weight other than 0. RFC 9110, 12.5.3. */
 bool tti_http_list_has(tti_slice list, const char *item);
 
-/* Retry-After in seconds, cut at `max_s`; -1: none, or a date. */
+/* Retry-After, a number or a date, in seconds from now, cut at `max_s`; -1:
+ * none. */
 int64_t tti_http_retry_after_s(const tti_http_answer *answer, int64_t max_s);
 
 /* Checks an absolute http or https URL and gives it back without a fragment,

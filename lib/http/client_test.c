@@ -36,7 +36,9 @@ static void reads_retry_after(void **state) {
       {"Retry-After: 3600\r\n", 60},
       {"Retry-After: 99999999999999999999999\r\n", -1},
       {"Retry-After: -1\r\n", -1},
-      {"Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", -1},
+      {"Retry-After: soon\r\n", -1},
+      {"Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", 0},
+      {"Retry-After: Wed, 21 Oct 2105 07:28:00 GMT\r\n", 60},
       {"Other: 1\r\n", -1},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

@@ -20,6 +20,8 @@ build  libjansson-dev
 build  libyaml-dev
 build  zlib1g-dev
 build  libzstd-dev
+build  libprotobuf-c-dev
+build  protobuf-c-compiler
 build  libcmocka-dev
 build  ca-certificates
 test   clang-14
