@@ -118,6 +118,8 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
     say_certificate(s);
   }
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
+  store_retain(s->store, (int64_t)s->config.retain * 1000,
+               s->config.retain_bytes);
   access_log_use(s->access, &c->access);
   c->access.fd = -1;
   auth_rules *earlier = s->rules;

@@ -256,8 +256,6 @@ static tt_error make_relay(server *s) {
       .store_text = s->store_text,
       .bus_text = s->config.bus,
       .durability = s->config.durability,
-      .retain_ms = s->config.retain,
-      .retain_bytes = s->config.retain_bytes,
   };
   options.log_min_level =
       tti_level_parse(tti_slice_of(s->config.log_min_level));

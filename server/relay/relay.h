@@ -34,8 +34,6 @@ typedef struct relay_options {
   const char *store_text; /* "sqlite:/path" or "memory" */
   const char *bus_text;
   const char *durability;
-  uint64_t retain_ms;
-  uint64_t retain_bytes;
 } relay_options;
 
 tt_error relay_new(const relay_options *options, relay **out_relay);

@@ -276,8 +276,9 @@ void relay_serve_status(http_request *request, void *context) {
   write_text(&body, "durability", r->options.durability);
   write_store(&body, r, &status);
   tti_buf_append_text(&body, ",\"retention\":{\"max_age_s\":");
-  tti_buf_append_u64(&body, r->options.retain_ms / 1000);
-  write_u64(&body, "max_bytes", r->options.retain_bytes);
+  tti_buf_append_u64(&body,
+                     (uint64_t)(store_retain_us(r->options.store) / 1000000));
+  write_u64(&body, "max_bytes", store_retain_bytes(r->options.store));
   tti_buf_append_text(&body, "},\"ring\":{\"entries\":");
   tti_buf_append_u64(&body, ring.entries);
   write_u64(&body, "bytes", ring.bytes);

@@ -5,6 +5,19 @@ void store_close(store *s, int timeout_ms) {
     s->ops->close(s, timeout_ms);
 }
 
+void store_retain(store *s, int64_t us, uint64_t bytes) {
+  atomic_store_explicit(&s->retain_us, us, memory_order_relaxed);
+  atomic_store_explicit(&s->retain_bytes, bytes, memory_order_relaxed);
+}
+
+int64_t store_retain_us(const store *s) {
+  return atomic_load_explicit(&s->retain_us, memory_order_relaxed);
+}
+
+uint64_t store_retain_bytes(const store *s) {
+  return atomic_load_explicit(&s->retain_bytes, memory_order_relaxed);
+}
+
 tt_error store_submit(store *s, store_job *job) {
   return s->ops->submit(s, job);
 }

@@ -4,7 +4,9 @@
 #include "lib/base/buf.h"
 #include "lib/event/filter.h"
 #include "lib/event/parse.h"
+
 #include "server/io/watchdog.h"
+#include <stdatomic.h>
 
 /* Where a server keeps its state. Every change is a job for the store's one
  * writing thread, which runs all that wait in one transaction (group commit)
@@ -234,7 +236,15 @@ typedef struct store_ops {
 /* What every implementation's struct begins with. */
 struct store {
   const store_ops *ops;
+  /* How much history is kept; relaxed: it is looked at again and again. */
+  _Atomic int64_t retain_us;
+  _Atomic uint64_t retain_bytes;
 };
+
+/* Keeps so much from now on; what is too much goes soon. Any thread. */
+void store_retain(store *s, int64_t us, uint64_t bytes);
+int64_t store_retain_us(const store *s);
+uint64_t store_retain_bytes(const store *s);
 
 /* Opens and recovers. On failure *out_error has a sentence that names the file
  * and what to do; nothing was touched. TT_EBUSY: another server holds it.

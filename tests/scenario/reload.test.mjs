@@ -79,6 +79,22 @@ test("the log's level and form change", async (t) => {
   await reload("{}", /changed: log_level/);
 });
 
+test("history shrinks to what is kept from now on", async (t) => {
+  const { server, reload } = await configured(t, "retain: 1h\n", {
+    control: true,
+    env: { TELLTALE_TEST_TABLE_ROWS: "4" },
+  });
+  const oldest = async () =>
+    (await server.json("/api/v1/status")).store.oldest_seq;
+  for (let i = 0; i < 12; i++) await server.post("/events", JSON.parse(event));
+  await server.control("clock advance_us 120000000");
+  assert.equal(await oldest(), 1);
+  await reload("retain: 1m\nretain_bytes: 2GB\n", /changed: retain, retain_bytes/);
+  await until(async () => (await oldest()) > 8, { what: "retention" });
+  const { retention } = await server.json("/api/v1/status");
+  assert.deepEqual(retention, { max_age_s: 60, max_bytes: 2000000000 });
+});
+
 test("a bad file changes nothing, and says where it is bad", async (t) => {
   const { server, reload } = await configured(t, "hosts: a.example\n");
   for (const [text, wanted] of [

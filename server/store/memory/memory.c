@@ -41,8 +41,16 @@ static void add_chunk(memory_store *m, memory_chunk *chunk) {
   m->bytes += sizeof *chunk + chunk->capacity;
 }
 
+static size_t max_bytes(const memory_store *m) {
+  uint64_t bytes = store_retain_bytes(&m->base);
+  return bytes == 0              ? DEFAULT_LOG_BYTES
+         : bytes < MAX_LOG_BYTES ? (size_t)bytes
+                                 : MAX_LOG_BYTES;
+}
+
 static void evict(memory_store *m) {
-  while (m->bytes > m->max_bytes && m->first_chunk != m->last_chunk) {
+  size_t max = max_bytes(m);
+  while (m->bytes > max && m->first_chunk != m->last_chunk) {
     memory_chunk *chunk = m->first_chunk;
     m->first_chunk = chunk->next;
     m->bytes -= sizeof *chunk + chunk->capacity;
@@ -345,11 +353,7 @@ tt_error store_memory_open(const store_options *options, tti_buf *out_error,
   m->base.ops = &memory_ops;
   m->metrics = options->metrics;
   m->max_jobs = options->queue_max_jobs ? options->queue_max_jobs : 65536;
-  m->max_bytes = DEFAULT_LOG_BYTES;
-  if (options->retain_bytes)
-    m->max_bytes = options->retain_bytes < MAX_LOG_BYTES
-                       ? (size_t)options->retain_bytes
-                       : MAX_LOG_BYTES;
+  store_retain(&m->base, options->retain_us, options->retain_bytes);
   /* Above anything an earlier life gave out. */
   m->born_seq = (uint64_t)(server_wall_us() / 1000) * 1000;
   m->next_seq = m->born_seq;

@@ -73,7 +73,6 @@ typedef struct memory_store {
   tt_metrics *metrics;
   char log_uuid[TTI_UUID_TEXT];
   uint64_t born_seq;
-  size_t max_bytes;
   size_t max_jobs;
 
   pthread_mutex_t lock; /* over all below */

@@ -116,7 +116,7 @@ static int insert_for(sqlite_store *s, uint64_t seq) {
   writer *w = &s->writer;
   log_table *last = w->table_count ? &w->tables[w->table_count - 1] : NULL;
   int rc = SQLITE_OK;
-  bool large = w->open_bytes > s->options.retain_bytes / TABLES_RETAINED;
+  bool large = w->open_bytes > store_retain_bytes(&s->base) / TABLES_RETAINED;
   if (last && last->state == TABLE_OPEN && (large || seq > last->to_seq)) {
     if (seq <= last->to_seq)
       last->to_seq = seq - 1;

@@ -518,6 +518,7 @@ tt_error store_sqlite_open(const store_options *options, tti_buf *out_error,
   s->lock.fd = -1;
   s->options = *options;
   set_defaults(&s->options);
+  store_retain(&s->base, s->options.retain_us, s->options.retain_bytes);
   init_locks(s);
   s->path = strdup(options->path);
   tt_error error = s->path ? open_store(s, out_error) : TT_ENOMEM;

@@ -72,7 +72,7 @@ static int find_expired(sqlite_store *s, log_table **out_table) {
   log_table *oldest = &w->tables[i];
   /* What is doomed already will be free soon. */
   bool waits = i > 0;
-  if (!waits && used_bytes(w) > s->options.retain_bytes &&
+  if (!waits && used_bytes(w) > store_retain_bytes(&s->base) &&
       oldest->state != TABLE_OPEN) {
     *out_table = oldest;
     return SQLITE_OK;
@@ -80,7 +80,7 @@ static int find_expired(sqlite_store *s, log_table **out_table) {
   int64_t newest_us;
   int rc = newest_receipt(w, oldest, &newest_us);
   if (rc == SQLITE_OK && newest_us != 0 &&
-      newest_us < server_wall_us() - s->options.retain_us)
+      newest_us < server_wall_us() - store_retain_us(&s->base))
     *out_table = oldest;
   return rc;
 }
@@ -303,7 +303,7 @@ int upkeep_run(sqlite_store *s, bool idle) {
   writer *w = &s->writer;
   if (!w->background_due)
     return SQLITE_OK;
-  uint64_t limit = s->options.retain_bytes;
+  uint64_t limit = store_retain_bytes(&s->base);
   bool pressed = used_bytes(w) > limit + limit / 8;
   int64_t deadline_us =
       server_monotonic_us() + (pressed ? PRESSED_US : BACKGROUND_US);
