@@ -126,6 +126,11 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   s->rules = c->rules;
   c->rules = earlier;
   auth_set_rules(s->auth, s->rules);
+  auth_tokens tokens = {c->config.token_ingest, c->config.token_read,
+                        c->config.token_admin};
+  if (auth_set_tokens(s->auth, &tokens))
+    tti_buf_printf(changed, "%stokens of the environment",
+                   changed->len ? ", " : "");
   loop_retire(c->retired, s->loops, change_free, c);
 }
 
@@ -148,8 +153,10 @@ void reload(server *s, int argc, char **argv) {
   tti_buf_init(&changed, 8192);
   tti_buf_init(&restart, 8192);
   tt_error result = prepare(s, argc, argv, &error, &c);
-  if (result == TT_OK) {
+  if (result == TT_OK)
     apply(s, c, &changed, &restart);
+  outcome(s, result == TT_OK);
+  if (result == TT_OK) {
     say("changed", &changed);
     if (restart.len)
       server_log(TT_LEVEL_WARN, "config",
@@ -164,7 +171,6 @@ void reload(server *s, int argc, char **argv) {
                error.len ? (int)error.len : 100,
                error.len ? error.data : tt_error_message(result));
   }
-  outcome(s, result == TT_OK);
   tti_buf_fini(&error);
   tti_buf_fini(&changed);
   tti_buf_fini(&restart);

@@ -152,9 +152,9 @@ static tt_error make_auth(server *s, tti_buf *error) {
   bool beyond = !auth_is_loopback(s->address);
   auth_options options = {
       .store = s->store,
-      .token_ingest = s->config.token_ingest,
-      .token_read = s->config.token_read,
-      .token_admin = s->config.token_admin,
+      .tokens.ingest = s->config.token_ingest,
+      .tokens.read = s->config.token_read,
+      .tokens.admin = s->config.token_admin,
       .insecure = s->config.insecure,
       .listens_beyond_loopback = beyond,
   };

@@ -9,16 +9,52 @@
 /* As many addresses as are told apart: 768 KiB each, once it is needed. */
 enum { OPEN_ADDRESSES = 32768, WRONG_ADDRESSES = 4096 };
 
-static bool add_fixed(auth *a, const char *id, const char *token,
-                      unsigned scopes) {
-  if (!token)
-    return false;
-  auth_entry *entry = &a->entries[a->fixed++];
-  strcpy(entry->id, id);
-  strcpy(entry->name, id);
-  entry->scopes = scopes;
-  auth_digest(tti_slice_of(token), entry->sha256);
-  return true;
+/* The tokens of the environment, as entries; how many. */
+static size_t fixed_entries(const auth_tokens *tokens,
+                            auth_entry out_entries[AUTH_FIXED_MAX]) {
+  const struct {
+    const char *id, *token;
+    unsigned scopes;
+  } rows[AUTH_FIXED_MAX] = {
+      {"environment-ingest", tokens->ingest, AUTH_INGEST},
+      {"environment-read", tokens->read, AUTH_READ},
+      {"environment-admin", tokens->admin, AUTH_ADMIN},
+  };
+  size_t count = 0;
+  for (size_t i = 0; i < AUTH_FIXED_MAX; i++) {
+    if (!rows[i].token)
+      continue;
+    auth_entry *entry = &out_entries[count++];
+    *entry = (auth_entry){.scopes = rows[i].scopes};
+    strcpy(entry->id, rows[i].id);
+    strcpy(entry->name, rows[i].id);
+    auth_digest(tti_slice_of(rows[i].token), entry->sha256);
+  }
+  return count;
+}
+
+bool auth_set_tokens(auth *a, const auth_tokens *tokens) {
+  auth_entry entries[AUTH_FIXED_MAX];
+  size_t count = fixed_entries(tokens, entries);
+  pthread_mutex_lock(&a->mutex);
+  bool same = count == a->fixed;
+  for (size_t i = 0; same && i < count; i++)
+    same = memcmp(&entries[i].sha256, a->entries[i].sha256, 32) == 0 &&
+           entries[i].scopes == a->entries[i].scopes;
+  if (!same) {
+    /* There is always room for all of them: see auth_refresh. */
+    size_t stored = a->count - a->fixed;
+    memmove(a->entries + count, a->entries + a->fixed,
+            stored * sizeof(*a->entries));
+    memcpy(a->entries, entries, count * sizeof(*entries));
+    a->fixed = count;
+    a->count = count + stored;
+    atomic_store_explicit(&a->has_tokens, a->count > 0, memory_order_relaxed);
+  }
+  pthread_mutex_unlock(&a->mutex);
+  if (!same)
+    auth_changed(a);
+  return !same;
 }
 
 tt_error auth_new(const auth_options *options, auth **out_auth) {
@@ -27,15 +63,13 @@ tt_error auth_new(const auth_options *options, auth **out_auth) {
     return TT_ENOMEM;
   a->options = *options;
   pthread_mutex_init(&a->mutex, NULL);
-  a->entries = calloc(3, sizeof(*a->entries));
+  a->entries = calloc(AUTH_FIXED_MAX, sizeof(*a->entries));
   if (!a->entries || auth_buckets_new(OPEN_ADDRESSES, &a->open) != TT_OK ||
       auth_buckets_new(WRONG_ADDRESSES, &a->wrong) != TT_OK) {
     auth_free(a);
     return TT_ENOMEM;
   }
-  add_fixed(a, "environment-ingest", options->token_ingest, AUTH_INGEST);
-  add_fixed(a, "environment-read", options->token_read, AUTH_READ);
-  add_fixed(a, "environment-admin", options->token_admin, AUTH_ADMIN);
+  a->fixed = fixed_entries(&options->tokens, a->entries);
   a->count = a->fixed;
   atomic_init(&a->generation, 1);
   atomic_init(&a->has_tokens, a->count > 0);
@@ -73,7 +107,7 @@ tt_error auth_refresh(auth *a) {
   pthread_mutex_lock(&a->mutex);
   tt_error error = auth_tokens_in_force(a->options.store, &tokens, &found);
   auth_entry *entries =
-      error == TT_OK ? calloc(a->fixed + found + 1, sizeof(*entries)) : NULL;
+      error == TT_OK ? calloc(AUTH_FIXED_MAX + found, sizeof(*entries)) : NULL;
   if (!entries) {
     pthread_mutex_unlock(&a->mutex);
     free(tokens);

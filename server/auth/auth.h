@@ -35,11 +35,14 @@ typedef struct auth_rules {
   uint64_t open_burst; /* … and so many at once */
 } auth_rules;
 
+/* From TELLTALE_TOKEN_…; NULL: none. */
+typedef struct auth_tokens {
+  const char *ingest, *read, *admin;
+} auth_tokens;
+
 typedef struct auth_options {
-  store *store;             /* outlives the auth; may be NULL */
-  const char *token_ingest; /* from TELLTALE_TOKEN_…; NULL: none */
-  const char *token_read;
-  const char *token_admin;
+  store *store; /* outlives the auth; may be NULL */
+  auth_tokens tokens;
   const auth_rules *rules; /* as for auth_set_rules; NULL: none */
   bool insecure;           /* --insecure: no token needed beyond loopback */
   bool listens_beyond_loopback;
@@ -51,6 +54,10 @@ void auth_free(auth *a);
 /* Puts other rules in force, which are borrowed until they are replaced and
  * every loop has ended its turn (loop_retire). Any thread. */
 void auth_set_rules(auth *a, const auth_rules *rules);
+
+/* Replaces the tokens of the environment; false: they are the same. Any thread.
+ */
+bool auth_set_tokens(auth *a, const auth_tokens *tokens);
 
 /* Whether any token is in force. Any thread. */
 bool auth_has_tokens(auth *a);

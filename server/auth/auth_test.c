@@ -54,7 +54,7 @@ static void the_environments_tokens_are_found_by_digest(void **state) {
   (void)state;
   auth *a;
   auth_entry entry;
-  auth_options options = {.token_ingest = "tt_one", .token_admin = "tt_two"};
+  auth_options options = {.tokens.ingest = "tt_one", .tokens.admin = "tt_two"};
   assert_int_equal(auth_new(&options, &a), TT_OK);
   assert_true(auth_has_tokens(a));
   assert_true(auth_lookup(a, TTI_SLICE("tt_one"), &entry));
@@ -118,7 +118,7 @@ static const store_ops fake_ops = {.name = "fake",
 
 static void a_token_is_in_force_until_it_is_revoked(void **state) {
   (void)state;
-  fake f = {.base = {&fake_ops}};
+  fake f = {.base = {.ops = &fake_ops}};
   auth *a;
   auth_entry entry;
   char text[AUTH_TOKEN_TEXT];

@@ -297,8 +297,10 @@ bool auth_still_valid(auth *a, http_request *request) {
   uint64_t generation = auth_generation(a);
   if (m->generation == generation && !is_over(m))
     return true;
+  /* A token of the environment may have been replaced under its id. */
   if (!(m->is_cookie ? auth_lookup_login(a, m->login, &entry, &expires_us)
                      : auth_lookup_id(a, m->entry.id, &entry)) ||
+      memcmp(entry.sha256, m->entry.sha256, sizeof(entry.sha256)) != 0 ||
       !(entry.scopes & (AUTH_ADMIN | (route->scope & SCOPES))))
     return false;
   m->generation = generation;

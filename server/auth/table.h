@@ -26,6 +26,7 @@ typedef struct auth_login {
 } auth_login;
 
 enum {
+  AUTH_FIXED_MAX = 3,     /* tokens of the environment */
   AUTH_LOGINS_MAX = 1000, /* one more ends the oldest */
   AUTH_LOGIN_HOURS = 12
 };

@@ -317,7 +317,7 @@ static bool tokens(void) {
   tt_error result = auth_token_create_offline(s, TTI_SLICE("ci"), AUTH_READ,
                                               &error, text, &made);
   well = !result;
-  auth_options with = {.store = s, .token_ingest = "tt_one"};
+  auth_options with = {.store = s, .tokens.ingest = "tt_one"};
   if (!auth_new(&with, &a)) {
     require(auth_has_tokens(a));
     well = !auth_refresh(a) && well;
