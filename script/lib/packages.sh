@@ -36,6 +36,7 @@ test   sqlite3
 test   zstd
 test   chromium
 long   clang-tidy-14
+long   prometheus
 bench  nginx
 bench  libnginx-mod-nchan
 bench  procps

@@ -1,7 +1,8 @@
 // What a scraper reads: both formats, held to their grammar line by line.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { startServer } from "../harness/server.mjs";
+import { long, startServer } from "../harness/server.mjs";
 
 const sampleLine =
   /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?\d+(?:\.\d+)?(?:e[+-]\d+)?|NaN|[+-]Inf)$/;
@@ -78,3 +79,16 @@ test("both formats of /metrics keep to their grammar", async (t) => {
   for (const { name } of Object.values(families))
     assert.match(name, /^telltale_[a-z_]+$/);
 });
+
+// Prometheus's own judge, which comes with all of Prometheus.
+if (long)
+  test("promtool has nothing to say about /metrics", async (t) => {
+    const server = await startServer(t);
+    await server.post("/events", { source: "a", action: "b" });
+    await server.post("/events", { action: "no source" });
+    const { text } = await scrape(server, "text/plain");
+    const judge = spawnSync("promtool", ["check", "metrics"], { input: text });
+    assert.equal(judge.error, undefined);
+    assert.equal(judge.status, 0, String(judge.stderr));
+    assert.equal(String(judge.stderr), "");
+  });

@@ -54,12 +54,15 @@ static bool parse_one(tt_error (*parse)(tti_slice, const tti_parse_options *,
 }
 
 static bool parse(void) {
-  return parse_one(tti_parse_relay, TTI_PARSE_ONE, EVENT, 1) &
-         parse_one(tti_parse_relay, TTI_PARSE_ARRAY, "[" EVENT "," EVENT "]",
-                   2) &
-         parse_one(tti_parse_relay, TTI_PARSE_LINES, EVENT "\n\n" EVENT "\n",
-                   2) &
-         parse_one(tti_parse_log, TTI_PARSE_ARRAY, "[" LINE "," LINE "]", 2);
+  bool well = parse_one(tti_parse_relay, TTI_PARSE_ONE, EVENT, 1);
+  well =
+      parse_one(tti_parse_relay, TTI_PARSE_ARRAY, "[" EVENT "," EVENT "]", 2) &&
+      well;
+  well =
+      parse_one(tti_parse_relay, TTI_PARSE_LINES, EVENT "\n\n" EVENT "\n", 2) &&
+      well;
+  return parse_one(tti_parse_log, TTI_PARSE_ARRAY, "[" LINE "," LINE "]", 2) &&
+         well;
 }
 
 static bool views(void) {
