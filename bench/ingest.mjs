@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { cpuSeconds, folder, nginx, remove, telltale } from "./server.mjs";
+import { certificate, cpuSeconds, folder, nginx, remove, telltale } from "./server.mjs";
 
 const event = JSON.stringify({
   source: "checkout",
@@ -20,7 +20,7 @@ function measure(server, script, { seconds, connections, route = "/events" }) {
   const before = cpuSeconds(...server.pids);
   const text = execFileSync(
     "taskset",
-    ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${server.port}${route}`],
+    ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http${server.tls ? "s" : ""}://127.0.0.1:${server.port}${route}`],
     { encoding: "utf8" },
   );
   const cpu = cpuSeconds(...server.pids) - before;
@@ -42,7 +42,9 @@ export async function ingest(build, { runs, seconds, bareUs }) {
   writeFileSync(batch, lua(`[${Array(100).fill(event).join(",")}]`));
   const servers = {
     nginx: await nginx("location / { return 200; }", { port: 18180 }),
+    nginx_tls: await nginx("location / { return 200; }", { port: 18182, tls: true }),
     memory_store: await telltale(build, { args: ["--store", "memory", "--loops", "1"] }),
+    tls: await telltale(build, { args: ["--store", "memory", "--loops", "1", ...certificate()] }),
     memory: await telltale(build, { args: ["--durability", "memory", "--loops", "1"] }),
     sync: await telltale(build, { args: ["--durability", "sync", "--loops", "1"] }),
   };
@@ -61,14 +63,14 @@ export async function ingest(build, { runs, seconds, bareUs }) {
   }
   const us = (name) => seen[name].map((r) => r.us);
   const rate = (name) => seen[name].map((r) => r.rate);
-  const against = (bench, name) => {
-    const ratios = us(name).map((value, i) => us("nginx")[i] / value);
+  const against = (bench, name, peer = "nginx") => {
+    const ratios = us(name).map((value, i) => us(peer)[i] / value);
     return {
       bench,
       value: median(us(name)),
       unit: "us CPU/request",
-      peer: "nginx return 200",
-      peer_value: median(us("nginx")),
+      peer: `${peer.replace("_", " ")} return 200`,
+      peer_value: median(us(peer)),
       ratio: median(ratios),
       runs,
       min: Math.min(...us(name)),
@@ -78,6 +80,7 @@ export async function ingest(build, { runs, seconds, bareUs }) {
   return [
     against("ingest_store_memory", "memory_store"),
     against("ingest_durability_memory", "memory"),
+    against("ingest_tls", "tls", "nginx_tls"),
     {
       bench: "ingest_sync",
       value: median(rate("sync")),

@@ -3,6 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Certificates } from "../tests/harness/tls.mjs";
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -33,6 +34,21 @@ export function privateBytes(pid) {
   return kb * 1024;
 }
 
+// The options of telltale serve for TLS, and what nginx wants for the same.
+let made;
+export function certificate() {
+  if (!made) {
+    const dir = folder();
+    process.on("exit", () => remove(dir));
+    made = new Certificates(dir).make("server");
+  }
+  return made.args("server");
+}
+const nginxTls = () => {
+  const [, cert, , key] = certificate();
+  return `ssl_certificate ${cert}; ssl_certificate_key ${key};`;
+};
+
 async function firstLine(child, pattern, what) {
   let text = "";
   let errors = "";
@@ -57,6 +73,7 @@ export async function telltale(build, { cpus = "0", args = [], dir = folder(), k
   );
   const found = await firstLine(child, /ready\b.*?https?:\/\/[^\s/]+:(\d+)/, "telltale");
   return {
+    tls: args.includes("--tls-cert"),
     port: Number(found[1]),
     pid: child.pid,
     pids: [child.pid],
@@ -89,7 +106,7 @@ export async function peer(build, cpus = "0") {
 }
 
 // nginx with one worker on processor 0; `locations` goes into its server block.
-export async function nginx(locations, { modules = "", port } = {}) {
+export async function nginx(locations, { modules = "", port, tls = false } = {}) {
   const dir = folder();
   const config = path.join(dir, "nginx.conf");
   writeFileSync(
@@ -101,7 +118,7 @@ events { worker_connections 20000; }
 http {
   access_log off; keepalive_requests 1000000000; client_body_temp_path ${dir}/body;
   proxy_temp_path ${dir}/proxy; fastcgi_temp_path ${dir}/fastcgi; uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi;
-  server { listen 127.0.0.1:${port} backlog=4096; ${locations} }
+  server { listen 127.0.0.1:${port} backlog=4096${tls ? " ssl" : ""}; ${tls ? nginxTls() : ""} ${locations} }
 }
 `,
   );
@@ -112,6 +129,7 @@ http {
     .split("\n")
     .map(Number);
   return {
+    tls,
     port,
     pid: workers[0],
     pids: [child.pid, ...workers],

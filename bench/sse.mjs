@@ -4,7 +4,7 @@ import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { nginx, peer, privateBytes, sleep, telltale } from "./server.mjs";
+import { certificate, nginx, peer, privateBytes, sleep, telltale } from "./server.mjs";
 
 const run = promisify(execFile);
 const nchanModule = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -102,14 +102,25 @@ export async function latency(build, { runs, seconds }) {
 }
 
 export async function memory(build, { scale = 1 } = {}) {
+  const [idle, plain] = await measureMemory(build, scale, [], []);
+  const [, secure] = await measureMemory(build, scale, certificate(), ["--tls"]);
+  return [
+    { bench: "memory_idle", value: idle / 1e6, unit: "MB private", runs: 1 },
+    { bench: "memory_subscriber", value: plain / 1000, unit: "KB", runs: 1 },
+    { bench: "memory_subscriber_tls", value: secure / 1000, unit: "KB", runs: 1 },
+  ];
+}
+
+// Private bytes of a server that nobody talks to, and a subscriber's share.
+async function measureMemory(build, scale, args, loadArgs) {
   const subscribers = Math.ceil(5000 * scale);
-  const server = await telltale(build, { args: ["--loops", "2"], cpus: "0,1" });
+  const server = await telltale(build, { args: ["--loops", "2", ...args], cpus: "0,1" });
   try {
     await sleep(500);
     const idle = privateBytes(server.pid);
     const child = spawn(
       path.join(build, "bench/sse_load"),
-      ["--port", String(server.port), "--subscribers", String(subscribers), "--idle", "--seconds", "6"],
+      ["--port", String(server.port), "--subscribers", String(subscribers), "--idle", "--seconds", "6", ...loadArgs],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const gone = new Promise((resolve) => child.once("exit", resolve));
@@ -120,10 +131,7 @@ export async function memory(build, { scale = 1 } = {}) {
     await sleep(1500);
     const loaded = privateBytes(server.pid);
     await gone;
-    return [
-      { bench: "memory_idle", value: idle / 1e6, unit: "MB private", runs: 1 },
-      { bench: "memory_subscriber", value: (loaded - idle) / subscribers / 1000, unit: "KB", runs: 1 },
-    ];
+    return [idle, (loaded - idle) / subscribers];
   } finally {
     await server.stop();
   }

@@ -3,17 +3,18 @@
  * what CPU the server used meanwhile.
  *
  *   sse_load --port P [--stream PATH] [--post PATH] [--subscribers N]
- *            [--rate R] [--seconds S] [--pid SERVER] [--idle]
+ *            [--rate R] [--seconds S] [--pid SERVER] [--idle] [--tls]
  *
  * One subscriber is read whole: its events are counted and give the latency.
  * From the others the kernel throws the bytes away (MSG_TRUNC), so that this
  * program costs little; their number of bytes must be the first one's. With
  * --idle nothing is posted: for measuring memory, "ready" is printed and the
- * subscriptions are held for the seconds. */
+ * subscriptions are held for the seconds; with --tls too, they are over TLS. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 
 typedef struct subscriber {
   int fd;
+  SSL *ssl; /* NULL: plain */
   uint64_t bytes;
   bool headed;
 } subscriber;
@@ -35,7 +37,7 @@ static struct {
   const char *stream, *post;
   int subscribers, rate;
   double seconds;
-  bool idle;
+  bool idle, tls;
 } options = {.stream = "/events/stream",
              .post = "/events",
              .subscribers = 100,
@@ -101,14 +103,30 @@ static void send_all(int fd, const char *bytes, size_t len) {
   }
 }
 
+/* Whose certificate it is makes no difference here. */
+static void shake_hands(subscriber *s) {
+  static SSL_CTX *ctx;
+  if (!ctx)
+    ctx = SSL_CTX_new(TLS_client_method());
+  s->ssl = SSL_new(ctx);
+  SSL_set_fd(s->ssl, s->fd);
+  if (SSL_connect(s->ssl) != 1)
+    die("TLS");
+}
+
 static void subscribe(subscriber *s, int poll) {
   char request[512];
   s->fd = dial();
+  if (options.tls)
+    shake_hands(s);
   int len = snprintf(request, sizeof(request),
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
                      "Accept: text/event-stream\r\n\r\n",
                      options.stream, options.port);
-  send_all(s->fd, request, (size_t)len);
+  if (s->ssl)
+    SSL_write(s->ssl, request, len);
+  else
+    send_all(s->fd, request, (size_t)len);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = s};
   if (epoll_ctl(poll, EPOLL_CTL_ADD, s->fd, &event))
     die("epoll_ctl");
@@ -116,7 +134,9 @@ static void subscribe(subscriber *s, int poll) {
   char head[4096];
   size_t have = 0;
   while (!s->headed) {
-    ssize_t got = recv(s->fd, head + have, sizeof(head) - 1 - have, 0);
+    size_t room = sizeof(head) - 1 - have;
+    ssize_t got = s->ssl ? SSL_read(s->ssl, head + have, (int)room)
+                         : recv(s->fd, head + have, room, 0);
     if (got <= 0)
       die("recv");
     have += (size_t)got;
@@ -220,8 +240,8 @@ static void parse(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *name = argv[i];
     const char *value = i + 1 < argc ? argv[i + 1] : "";
-    if (!strcmp(name, "--idle")) {
-      options.idle = true;
+    if (!strcmp(name, "--idle") || !strcmp(name, "--tls")) {
+      *(name[2] == 'i' ? &options.idle : &options.tls) = true;
       continue;
     }
     if (!strcmp(name, "--port"))
@@ -243,6 +263,10 @@ static void parse(int argc, char **argv) {
       exit(2);
     }
     i++;
+  }
+  if (options.tls && !options.idle) {
+    fprintf(stderr, "sse_load: --tls goes with --idle\n");
+    exit(2);
   }
   if (!options.port || options.subscribers < 1 || options.rate < 1) {
     fprintf(stderr, "sse_load: --port is required\n");

@@ -39,6 +39,7 @@ long   clang-tidy-14
 long   prometheus
 bench  nginx
 bench  libnginx-mod-nchan
+bench  openssl
 bench  procps
 bench  wrk
 '

@@ -105,6 +105,7 @@ void http_server_free(http_server *server);
 #define HTTP_TLS_FAILURE_MAP(X)                                                  \
   X(HTTP_TLS_REFUSED, "refused") /* no common version, a bad certificate, … */ \
   X(HTTP_TLS_PLAIN, "plain_http")                                                \
+  X(HTTP_TLS_OVERLOADED, "overloaded")                                           \
   X(HTTP_TLS_TIMEOUT, "timeout")                                                 \
   X(HTTP_TLS_LEFT, "left") /* closed by the client before it was through */
 

@@ -150,6 +150,7 @@ static bool open_session(http_connection *c) {
   c->tls = tls_session_new(c->worker->options->tls);
   if (c->tls && charge(c))
     return true;
+  failed(c, HTTP_TLS_OVERLOADED, "there is no memory left for requests");
   http_connection_break(c);
   return false;
 }

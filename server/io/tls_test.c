@@ -1,6 +1,7 @@
 #include "server/io/tls_testing.h"
 
 #include <openssl/err.h>
+#include <time.h>
 
 /* A client and the session it talks to, with nothing but memory between. */
 typedef struct pair {
@@ -424,10 +425,10 @@ static void test_bad_files(void **state) {
 static void test_missing_options(void **state) {
   static const tls_options cases[] = {
       {"x.crt", "", ""}, {"", "x.key", ""}, {"", "", "ca.crt"}};
-  static const char *const says[] = {"--tls-cert is given without --tls-key",
-                                     "--tls-key is given without --tls-cert",
-                                     "--tls-client-ca is given without "
-                                     "--tls-cert"};
+  static const char *const says[] = {
+      "--tls-cert is given without --tls-key",
+      "--tls-key is given without --tls-cert",
+      "--tls-client-ca is given without --tls-cert"};
   (void)state;
   for (size_t i = 0; i < 3; i++) {
     tls_certificate *certificate;
@@ -442,6 +443,28 @@ static void test_missing_options(void **state) {
   }
 }
 
+static void test_an_expired_certificate_is_a_warning(void **state) {
+  testing_folder f;
+  char text[1000] = "";
+  (void)state;
+  testing_folder_make(&f);
+  testing_certificate(&f, "a", NULL, -1);
+  int kept_stderr = dup(STDERR_FILENO);
+  FILE *log = fopen(testing_path(&f, "other"), "w+e");
+  dup2(fileno(log), STDERR_FILENO);
+  tls *t = testing_tls(&f, "a", NULL);
+  dup2(kept_stderr, STDERR_FILENO);
+  close(kept_stderr);
+  rewind(log);
+  assert_true(fread(text, 1, sizeof(text) - 1, log) > 0);
+  fclose(log);
+  assert_non_null(strstr(text, "level=warn"));
+  assert_non_null(strstr(text, "a.crt: the certificate has expired"));
+  assert_true(tls_expires_s(t) < time(NULL));
+  tls_free(t);
+  testing_folder_remove(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_versions),
@@ -453,6 +476,7 @@ int main(void) {
       cmocka_unit_test(test_client_certificates),
       cmocka_unit_test(test_bad_files),
       cmocka_unit_test(test_missing_options),
+      cmocka_unit_test(test_an_expired_certificate_is_a_warning),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
