@@ -40,6 +40,7 @@ struct watchdog {
   size_t count;
   ping *pings; /* owned */
   int64_t alive_us;
+  int64_t looked_us; /* monotonic; 0: not yet */
   pthread_t thread;
   bool started;
   pthread_mutex_t mutex;
@@ -207,9 +208,28 @@ static void look_at(watchdog *w, watched *at, int64_t now_us) {
   at->moved_us = now_us;
 }
 
+static uint64_t tick_ms(const watchdog *w) {
+  uint64_t tick = w->options.stuck_ms / 4;
+  if (w->options.alive_ms && w->options.alive_ms / 4 < tick)
+    tick = w->options.alive_ms / 4;
+  if (tick > TICK_MAX_MS)
+    return TICK_MAX_MS;
+  return tick < TICK_MIN_MS ? TICK_MIN_MS : tick;
+}
+
+/* Time in which this thread did not run either, since the process was stopped
+ * or its machine was paused, is nobody's. */
+static void pass_over_pauses(watchdog *w, int64_t now_us) {
+  int64_t late_us = now_us - w->looked_us - (int64_t)tick_ms(w) * 1000;
+  for (size_t i = 0; w->looked_us && late_us > 0 && i < w->count; i++)
+    w->watches[i].moved_us += late_us;
+  w->looked_us = now_us;
+}
+
 static void look_at_all(watchdog *w) {
   int64_t now_us = server_monotonic_us();
   const watched *first = NULL;
+  pass_over_pauses(w, now_us);
   for (size_t i = 0; i < w->count; i++) {
     look_at(w, &w->watches[i], now_us);
     if (w->watches[i].stuck && !first)
@@ -229,15 +249,6 @@ static void look_at_all(watchdog *w) {
     w->alive_us = now_us;
     w->options.alive();
   }
-}
-
-static uint64_t tick_ms(const watchdog *w) {
-  uint64_t tick = w->options.stuck_ms / 4;
-  if (w->options.alive_ms && w->options.alive_ms / 4 < tick)
-    tick = w->options.alive_ms / 4;
-  if (tick > TICK_MAX_MS)
-    return TICK_MAX_MS;
-  return tick < TICK_MIN_MS ? TICK_MIN_MS : tick;
 }
 
 /* False: the end. */
