@@ -97,6 +97,15 @@ client *client_new(const client_options *options) {
   return c;
 }
 
+client_options client_options_of(const char *const values[CLIENT_ROW_COUNT]) {
+  return (client_options){
+      .url = first_of(values[0], "TELLTALE_URL", CLIENT_DEFAULT_URL),
+      .token = first_of(values[1], "TELLTALE_TOKEN", NULL),
+      .ca = first_of(values[2], "TELLTALE_CA", NULL),
+      .cert = first_of(values[3], "TELLTALE_CERT", NULL),
+      .key = first_of(values[4], "TELLTALE_KEY", NULL)};
+}
+
 client *client_new_from(const char *const values[CLIENT_ROW_COUNT]) {
   return client_new(&(client_options){.url = values[0],
                                       .token = values[1],

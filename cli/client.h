@@ -39,6 +39,10 @@ client *client_new(const client_options *options);
 client *client_new_from(const char *const values[CLIENT_ROW_COUNT]);
 void client_free(client *c);
 
+/* What the values of CLIENT_ROWS and the environment say together; borrowed
+ * from both. */
+client_options client_options_of(const char *const values[CLIENT_ROW_COUNT]);
+
 typedef struct client_answer {
   int status;   /* 0: no answer; `body` is empty and error says why */
   tti_buf body; /* at most 64 MiB */

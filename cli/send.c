@@ -1,6 +1,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/send_spool.h"
 #include "cli/send_stdin.h"
 #include "lib/json/scan.h"
 
@@ -18,6 +19,7 @@ enum {
   OPT_DURATION_MS,
   OPT_DATA,
   OPT_STDIN,
+  OPT_SPOOL,
   OPT_JSON
 };
 
@@ -31,6 +33,7 @@ static const cli_option options[] = {
     {"--duration-ms", 0, "N", "how long it took"},
     {"--data", 'd', "JSON", "data, a JSON object"},
     {"--stdin", 0, NULL, "read events: one, an array, or one a line"},
+    {"--spool", 0, "DIR", "keep it there while the server is away"},
     {"--json", 0, NULL, "print the server's answer"},
     {0},
 };
@@ -38,7 +41,8 @@ static const cli_option options[] = {
 const cli_usage cli_send_usage = {
     "send", "[key=string …] [key:=json …]",
     "Sends one event, or with --stdin any number of them. With --stdin the\n"
-    "options fill what an event leaves out.",
+    "options fill what an event leaves out. With --spool an event that the\n"
+    "server does not take now goes with the next one that is sent with it.",
     options};
 
 /* The event's own keys, in the order they are written. */
@@ -117,6 +121,9 @@ static int check(const send_args *args) {
   const char *duration = args->values[OPT_DURATION_MS];
   if (!args->from_stdin && (!source || !*source))
     return cli_usage_error(&cli_send_usage, "--source is required");
+  if (args->from_stdin && args->values[OPT_SPOOL])
+    return cli_usage_error(&cli_send_usage,
+                           "--stdin and --spool cannot be given together");
   if (data && args->data.len)
     return cli_usage_error(&cli_send_usage,
                            "--data and key=value cannot be given together");
@@ -177,6 +184,33 @@ static int send_one(client *c, const tti_buf *event, bool json) {
   return status;
 }
 
+static int send_or_keep(send_args *args, bool json) {
+  const char *duration = args->values[OPT_DURATION_MS];
+  client_options server = client_options_of(args->values + OPT_SERVER);
+  tti_buf data;
+  tti_buf_init(&data, 32 << 20);
+  if (args->data.len)
+    tti_buf_printf(&data, "{%.*s}", (int)args->data.len, args->data.data);
+  else if (args->values[OPT_DATA])
+    tti_buf_append_text(&data, args->values[OPT_DATA]);
+  tt_event event = {.source = args->values[OPT_SOURCE],
+                    .type = args->values[OPT_ACTION],
+                    .category = args->values[OPT_CHANNEL],
+                    .level_name = args->values[OPT_LEVEL],
+                    .agent_id = args->values[OPT_AGENT_ID],
+                    .has_duration = duration != NULL,
+                    .duration_ms = duration ? strtoll(duration, NULL, 10) : 0,
+                    .data = data.len ? data.data : NULL,
+                    .data_len = data.len};
+  int status = CLI_FAILED;
+  if (data.error)
+    fprintf(stderr, "telltale send: %s\n", tt_error_message(data.error));
+  else
+    status = send_spool(&server, args->values[OPT_SPOOL], &event, json);
+  tti_buf_fini(&data);
+  return status;
+}
+
 int cli_send(int argc, char **argv) {
   send_args args = {.from_stdin = false};
   tti_buf event;
@@ -195,6 +229,10 @@ int cli_send(int argc, char **argv) {
   c = client_new_from(args.values + OPT_SERVER);
   if (!c) {
     status = CLI_USAGE;
+    goto out;
+  }
+  if (args.values[OPT_SPOOL]) {
+    status = send_or_keep(&args, args.json);
     goto out;
   }
   if (args.from_stdin) {

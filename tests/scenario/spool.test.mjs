@@ -5,6 +5,7 @@ import { readdir } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 import test from "node:test";
+import { startCli } from "../harness/cli.mjs";
 import { Emitter } from "../harness/emitter.mjs";
 import { long, startServer, temporaryFolder, until } from "../harness/server.mjs";
 
@@ -137,6 +138,26 @@ test("two programs share a spool", async (t) => {
   );
   assert.equal((await emitters[0].free()).adopted, 2000);
   assertOnce(await stored(server), 4000);
+});
+
+test("telltale send keeps what the server does not take", async (t) => {
+  const server = await startServer(t);
+  const spool = path.join(server.folder, "spool");
+  const send = (...more) => startCli(server, ["send", "--spool", spool, "-s", "script", ...more]).done;
+  await server.kill();
+  const kept = await send("-a", "one", "n:=1.50", "--duration-ms", "7", "-l", "warn", "-c", "cron");
+  assert.equal(kept.code, 0);
+  assert.match(kept.err, /kept in .*spool \(0 sent, 1 kept\)/);
+  assert.deepEqual(JSON.parse((await send("-a", "two", "--json")).out), { sent: 0, spooled: 2, dropped: 0 });
+  assert.equal((await readdir(spool)).length, 1);
+  await server.start();
+  assert.match((await send("-a", "three")).err, /^sent, with 2 that had been kept/);
+  const [one, ...others] = await server.json("/events/recent");
+  assert.deepEqual(others.map((event) => event.action), ["two", "three"]);
+  const { seq, ts, ...rest } = one;
+  assert.deepEqual(rest, { source: "script", channel: "cron", action: "one", level: "warn", duration_ms: 7, data: { n: 1.5 } });
+  assert.deepEqual(await readdir(spool), []);
+  assert.match((await send("--stdin")).err, /--stdin and --spool cannot be given together/);
 });
 
 test("what does not fit the spool is counted", async (t) => {
