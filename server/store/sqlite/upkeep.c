@@ -19,7 +19,7 @@
 #define FIRST_DELETE     50
 #define MAX_DELETE       4096
 /* The open table is summed up while no more rows than that come in a second:
- * it costs about a third of what storing them does. */
+ * it costs nearly as much as storing them does. */
 #define QUIET_ROWS (16 * BLOCK_SEQS)
 
 /* ---- Sizes ---- */
