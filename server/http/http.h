@@ -102,11 +102,11 @@ void http_server_abort(http_server *server);
 void http_server_free(http_server *server);
 
 /* Why connections did not get to speak TLS. */
-#define HTTP_TLS_FAILURE_MAP(X)                                                  \
-  X(HTTP_TLS_REFUSED, "refused") /* no common version, a bad certificate, … */ \
-  X(HTTP_TLS_PLAIN, "plain_http")                                                \
-  X(HTTP_TLS_OVERLOADED, "overloaded")                                           \
-  X(HTTP_TLS_TIMEOUT, "timeout")                                                 \
+#define HTTP_TLS_FAILURE_MAP(X)                                                \
+  X(HTTP_TLS_REFUSED, "refused") /* no common version, a bad certificate */    \
+  X(HTTP_TLS_PLAIN, "plain_http")                                              \
+  X(HTTP_TLS_OVERLOADED, "overloaded")                                         \
+  X(HTTP_TLS_TIMEOUT, "timeout")                                               \
   X(HTTP_TLS_LEFT, "left") /* closed by the client before it was through */
 
 typedef enum http_tls_failure {

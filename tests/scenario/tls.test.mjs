@@ -331,6 +331,14 @@ test("a client's certificate is as good as a token, for sending", async (t) => {
   assert.equal(await status(known, "/events/recent"), 401);
   assert.equal(await status(known, "/events/recent", bearer), 200);
   assert.equal(await status(known, "/api/v1/tokens"), 401);
+  // A browser's cookie stays inside TLS.
+  const login = await request(target, {
+    method: "POST",
+    path: "/login",
+    headers: json,
+    body: JSON.stringify({ token: "secret" }),
+  });
+  assert.match(login.headers["set-cookie"][0], /; Secure/);
   // Keys are the client's own: another's are not in the way.
   const key = { "idempotency-key": "k" };
   const seq = async (to, headers) =>
