@@ -166,6 +166,32 @@ static void goes_to_the_spool_while_it_is_down(void **state) {
   assert_run(f, 10001, true);
 }
 
+/* How often this thread has written. */
+static long writes(void) {
+  char line[64];
+  long count = -1;
+  FILE *file = fopen("/proc/thread-self/io", "r");
+  assert_non_null(file);
+  while (fgets(line, sizeof(line), file))
+    sscanf(line, "syscw: %ld", &count);
+  fclose(file);
+  assert_true(count >= 0);
+  return count;
+}
+
+static void the_caller_never_writes(void **state) {
+  fixture *f = *state;
+  begin(f);
+  emit_run(f->emitter, 0, 1); /* names the thread, which is a write */
+  long before = writes();
+  for (int i = 1; i < 20001; i += 1000) {
+    emit_run(f->emitter, i, 1000);
+    tt_emitter_flush(f->emitter, LONG_MS);
+  }
+  assert_int_equal(writes(), before);
+  assert_int_equal(stats_of(f->emitter).spooled, 20001);
+}
+
 static void log_lines_keep_their_route(void **state) {
   fixture *f = *state;
   begin(f);
@@ -564,6 +590,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
     TEST(goes_to_the_spool_while_it_is_down),
+    TEST(the_caller_never_writes),
     TEST(log_lines_keep_their_route),
     TEST(the_next_process_sends_what_one_left),
     TEST(free_without_a_flush_leaves_all_in_the_spool),
