@@ -242,6 +242,31 @@ TELLTALE_API tt_error
 tt_storage_otlp_new(const tt_storage_otlp_options *options, char *problem,
                     tt_storage **out_storage);
 
+/* ---- S2; part of libtelltale-http ---- */
+
+/* What is NULL is taken from the environment variable named. Basin, token and
+ * stream are given all three or not at all. Texts are copied. */
+typedef struct tt_storage_s2_options {
+  const char *basin;        /* S2_BASIN */
+  const char *stream;       /* S2_STREAM; it must exist */
+  const char *access_token; /* S2_ACCESS_TOKEN */
+  /* Where the basin answers, in which "{basin}" stands for its name; a host of
+   * one's own is told the basin in a header. S2_BASIN_ENDPOINT, or
+   * https://{basin}.b.s2.dev. "/v1" is added where there is no path. */
+  const char *endpoint;
+  int timeout_ms; /* of one request; 0: 5,000 */
+  const char *ca_file;
+} tt_storage_s2_options;
+
+/* Appends each envelope to an S2 stream, as a record with the envelope's JSON
+ * and a header `seq`: batches of at most 50 records and 1 MiB, after at most
+ * 100 ms. Each batch names the position it is meant for, so that one whose
+ * outcome is not known is never appended twice, in this life or the next.
+ * `problem` as of tt_storage_otlp_new. TT_EINVAL, TT_ENOMEM. */
+TELLTALE_API tt_error tt_storage_s2_new(const tt_storage_s2_options *options,
+                                        char *problem,
+                                        tt_storage **out_storage);
+
 #ifdef __cplusplus
 }
 #endif

@@ -58,7 +58,6 @@ static bool set_options(tti_http_client *c, const char *user_agent,
   SET(CURLOPT_FOLLOWLOCATION, 0L);
   SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  SET(CURLOPT_POST, 1L);
   SET(CURLOPT_USERAGENT, user_agent);
   SET(CURLOPT_ERRORBUFFER, c->error);
   SET(CURLOPT_HEADERFUNCTION, on_head);
@@ -171,8 +170,20 @@ static tt_error result_of(tti_http_client *c, CURLcode result) {
                                             : TT_EIO;
 }
 
-tt_error tti_http_post(tti_http_client *client, const tti_http_request *request,
-                       tti_http_answer *answer) {
+/* The method and its body; curl keeps a pointer to the latter. */
+static bool set_method(tti_http_client *c, const tti_http_request *request,
+                       bool get) {
+  if (get)
+    return !curl_easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
+  return !curl_easy_setopt(c->easy, CURLOPT_POST, 1L) &&
+         !curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                           (curl_off_t)request->body.len) &&
+         !curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS,
+                           request->body.len ? request->body.ptr : "");
+}
+
+static tt_error ask(tti_http_client *client, const tti_http_request *request,
+                    bool get, tti_http_answer *answer) {
   tt_error error = TT_ENOMEM;
   struct curl_slist *headers = header_list(request);
   if (!headers)
@@ -184,12 +195,9 @@ tt_error tti_http_post(tti_http_client *client, const tti_http_request *request,
   client->answer = answer;
   if (curl_easy_setopt(client->easy, CURLOPT_URL, request->url) ||
       curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers) ||
-      curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                       (curl_off_t)request->body.len) ||
-      curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS,
-                       request->body.len ? request->body.ptr : "") ||
       curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS,
                        (long)request->timeout_ms) ||
+      !set_method(client, request, get) ||
       curl_multi_add_handle(client->multi, client->easy))
     goto out;
   CURLcode result;
@@ -205,6 +213,16 @@ out:
   curl_slist_free_all(headers);
   client->answer = NULL;
   return error;
+}
+
+tt_error tti_http_post(tti_http_client *client, const tti_http_request *request,
+                       tti_http_answer *answer) {
+  return ask(client, request, false, answer);
+}
+
+tt_error tti_http_get(tti_http_client *client, const tti_http_request *request,
+                      tti_http_answer *answer) {
+  return ask(client, request, true, answer);
 }
 
 tti_slice tti_http_header(const tti_http_answer *answer, const char *name) {

@@ -42,7 +42,8 @@ typedef struct tti_http_request {
 #define TTI_HTTP_BODY_MAX_BYTES (16 * 1024)
 #define TTI_HTTP_TEXT_MAX       256
 
-/* An answer; more of its head or body than the ceilings is dropped. */
+/* An answer; more of its head or body than the ceilings is dropped. Who expects
+ * a longer body raises `body.max`. */
 typedef struct tti_http_answer {
   int status;
   tti_buf head; /* the last one's lines, each "Name: value\r\n" */
@@ -58,6 +59,10 @@ void tti_http_answer_fini(tti_http_answer *answer);
  * connection, a broken one or no HTTP, with `problem`; TT_ENOMEM. */
 tt_error tti_http_post(tti_http_client *client, const tti_http_request *request,
                        tti_http_answer *answer);
+
+/* The same, without a body. */
+tt_error tti_http_get(tti_http_client *client, const tti_http_request *request,
+                      tti_http_answer *answer);
 
 /* The value of the first header of this name, trimmed; ptr NULL: none. */
 tti_slice tti_http_header(const tti_http_answer *answer, const char *name);
