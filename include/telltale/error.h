@@ -27,7 +27,8 @@ extern "C" {
   X(TT_ECONFLICT, false, "conflicts with what is already there")               \
   X(TT_ECORRUPT, false, "stored data is damaged")                              \
   X(TT_EVERSION, false, "made by a newer version")                             \
-  X(TT_ESTATE, false, "not possible in this state")
+  X(TT_ESTATE, false, "not possible in this state")                            \
+  X(TT_ESIGNATURE, false, "not signed, or not in time")
 
 typedef enum tt_error {
 #define X(name, retryable, text) name,

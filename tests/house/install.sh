@@ -47,7 +47,7 @@ core=$(pkg-config --cflags --libs telltale)
 http="-DCONSUMER_HTTP $(pkg-config --cflags --libs telltale-http)"
 static=(-Wl,-Bstatic -ltelltale -Wl,-Bdynamic -pthread -lm)
 static_http=(-DCONSUMER_HTTP -Wl,-Bstatic -ltelltale-http -ltelltale
-  -Wl,-Bdynamic $(pkg-config --libs libcurl zlib) -pthread -lm)
+  -Wl,-Bdynamic $(pkg-config --libs libcurl zlib libcrypto) -pthread -lm)
 include=$(pkg-config --cflags telltale)
 # shellcheck disable=SC2086 # these are lists of words
 {

@@ -4,6 +4,7 @@
 #include <telltale/logger.h>
 #include <telltale/metrics.h>
 #include <telltale/session.h>
+#include <telltale/signature.h>
 #include <telltale/stream.h>
 
 int main(void) {
@@ -44,6 +45,13 @@ int main(void) {
     goto out;
   tt_emit(http, "nobody hears");
   tt_emitter_free(http);
+  char secret[TELLTALE_SECRET_SIZE], signature[TELLTALE_SIGNATURE_SIZE];
+  tt_signature_secret_new(secret);
+  tt_signature_options options = {.secrets = {secret}, .now_s = 7};
+  tt_webhook webhook = {"evt_1", "7", signature, "{}", 2};
+  if (tt_signature_sign(&options, "evt_1", 7, "{}", 2, signature) ||
+      tt_signature_verify(&options, &webhook, NULL))
+    goto out;
 #endif
   puts(tt_error_message(TT_OK));
   status = 0;

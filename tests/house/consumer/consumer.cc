@@ -3,6 +3,7 @@
 #include <telltale/logger.h>
 #include <telltale/metrics.h>
 #include <telltale/session.h>
+#include <telltale/signature.h>
 #include <telltale/stream.h>
 
 int main() {
@@ -27,6 +28,12 @@ int main() {
     return 1;
   tt_emit(http, "nobody hears", tt_bool("ok", true));
   tt_emitter_free(http);
+  char secret[TELLTALE_SECRET_SIZE], signature[TELLTALE_SIGNATURE_SIZE];
+  tt_signature_secret_new(secret);
+  tt_signature_options signing{};
+  signing.secrets[0] = secret;
+  if (tt_signature_sign(&signing, "evt_1", 7, "{}", 2, signature))
+    return 1;
 #endif
   const bool ok = tt_stream_seq(stream) == 6;
   tt_emitter_free(emitter);
