@@ -1,10 +1,10 @@
 #include "cli/commands.h"
 #include "cli/here.h"
+#include "cli/interrupt.h"
 #include "cli/line.h"
 #include "server/store/store.h"
 
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -43,21 +43,6 @@ static int take_option(void *context, int index, const char *value) {
   else
     return cli_usage_error(&cli_backup_usage, "%s: no such argument", value);
   return CLI_OK;
-}
-
-/* ---- Giving up ---- */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number) {
-  (void)number;
-  interrupted = 1;
-}
-
-static void catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
 }
 
 /* ---- What is shown ---- */
@@ -168,7 +153,7 @@ static int use_server(const backup_args *args, const char *source,
       json_decref(state);
     }
     client_answer_fini(&answer);
-    method = interrupted ? "DELETE" : "GET";
+    method = cli_interrupts() ? "DELETE" : "GET";
     if (running)
       nanosleep(&pause, NULL);
   }
@@ -183,7 +168,7 @@ static bool note_progress(void *context, uint64_t done_bytes,
                           uint64_t total_bytes) {
   (void)context;
   show_progress(done_bytes, total_bytes);
-  return !interrupted;
+  return !cli_interrupts();
 }
 
 static int use_file(const backup_args *args, const char *source,
@@ -229,7 +214,7 @@ int cli_backup(int argc, char **argv) {
   if (status)
     return status;
   char *file = absolute(args.file);
-  catch_signals();
+  cli_catch_interrupts();
   if (!file)
     status = report_failed("the working directory is gone");
   else if (!*source)

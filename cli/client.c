@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX_BYTES ((size_t)64 << 20)
+#define USER_AGENT       "telltale-cli"
 
 struct client {
   CURL *curl;
@@ -152,26 +153,30 @@ static bool add_header(struct curl_slist **headers, const char *name,
   return more != NULL;
 }
 
-/* What every request of ours has in common. The answer's URL is freed by the
- * caller. */
+/* What every connection of ours has in common. */
+static void set_up(const client *c, CURL *curl, const char *url) {
+  curl_easy_setopt(curl, CURLOPT_URL, url);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+  if (c->ca)
+    curl_easy_setopt(curl, CURLOPT_CAINFO, c->ca);
+  if (c->cert)
+    curl_easy_setopt(curl, CURLOPT_SSLCERT, c->cert);
+  if (c->key)
+    curl_easy_setopt(curl, CURLOPT_SSLKEY, c->key);
+  if (c->unix_socket)
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
+}
+
+/* For the next request. The answer's URL is freed by the caller. */
 static char *prepare(client *c, const char *path) {
   char *url = join(c->url, path, "");
   if (!url)
     return NULL;
   curl_easy_reset(c->curl);
-  curl_easy_setopt(c->curl, CURLOPT_URL, url);
-  curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "telltale-cli");
-  curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
-  if (c->ca)
-    curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->ca);
-  if (c->cert)
-    curl_easy_setopt(c->curl, CURLOPT_SSLCERT, c->cert);
-  if (c->key)
-    curl_easy_setopt(c->curl, CURLOPT_SSLKEY, c->key);
-  if (c->unix_socket)
-    curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
+  set_up(c, c->curl, url);
   return url;
 }
 
@@ -300,6 +305,52 @@ out:
   curl_slist_free_all(headers);
   free(url);
   return (int)status;
+}
+
+CURL *client_connect(const client *c, char out_error[320]) {
+  char why[CURL_ERROR_SIZE] = "";
+  CURL *curl = curl_easy_init();
+  if (!curl) {
+    snprintf(out_error, 320, "out of memory");
+    return NULL;
+  }
+  set_up(c, curl, c->url);
+  curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+  CURLcode code = curl_easy_perform(curl);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+  if (code == CURLE_OK)
+    return curl;
+  explain(c, code, why, out_error);
+  curl_easy_cleanup(curl);
+  return NULL;
+}
+
+char *client_url_part(const client *c, int part) {
+  CURLU *url = curl_url();
+  char *text = NULL;
+  if (url && !curl_url_set(url, CURLUPART_URL, c->url, 0))
+    curl_url_get(url, (CURLUPart)part, &text, CURLU_DEFAULT_PORT);
+  curl_url_cleanup(url);
+  return text;
+}
+
+void client_put_head(const client *c, const char *method, const char *path,
+                     tti_buf *out) {
+  char *host = client_url_part(c, CURLUPART_HOST);
+  char *port = client_url_part(c, CURLUPART_PORT);
+  char *prefix = client_url_part(c, CURLUPART_PATH);
+  bool bare = !prefix || !strcmp(prefix, "/");
+  tti_buf_printf(out, "%s %s%s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: %s\r\n",
+                 method, bare ? "" : prefix, path, host ? host : "",
+                 port ? port : "", USER_AGENT);
+  if (c->authorization)
+    tti_buf_printf(out, "%s\r\n", c->authorization);
+  curl_free(host);
+  curl_free(port);
+  curl_free(prefix);
 }
 
 int client_report(const char *command, const client_answer *answer) {

@@ -3,6 +3,8 @@
 
 #include "lib/base/buf.h"
 
+#include <curl/curl.h>
+
 /* One server, as the commands talk to it. */
 typedef struct client client;
 
@@ -72,6 +74,19 @@ void client_call(client *c, const client_request *request,
 typedef bool (*client_take)(void *context, const char *bytes, size_t len);
 int client_follow(client *c, const char *path, const char *last_event_id,
                   client_take take, void *context, char out_error[320]);
+
+/* A connection of its own, TLS included, over which the caller speaks HTTP with
+ * curl_easy_send and curl_easy_recv; ended with curl_easy_cleanup. NULL:
+ * out_error says why. */
+CURL *client_connect(const client *c, char out_error[320]);
+
+/* Appends the request line and the headers that are the same for each request,
+ * without the empty line. */
+void client_put_head(const client *c, const char *method, const char *path,
+                     tti_buf *out);
+
+/* A CURLUPART of the base URL, freed with curl_free; NULL: it has none. */
+char *client_url_part(const client *c, int part);
 
 /* Says on standard error what the server answered (its message, with what to
  * do about a 401), and gives the exit status that goes with it: CLI_OK for a

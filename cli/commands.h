@@ -21,6 +21,7 @@ extern const cli_command cli_commands[];
 
 int cli_send(int argc, char **argv);
 int cli_tail(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_events(int argc, char **argv);
@@ -37,5 +38,6 @@ extern const cli_usage cli_status_usage;
 extern const cli_usage cli_token_usage;
 extern const cli_usage cli_completion_usage;
 extern const cli_usage cli_backup_usage;
+extern const cli_usage cli_bench_usage;
 
 #endif

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include "lib/base/slice.h"
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,4 +101,43 @@ int cli_options_parse(const cli_usage *usage, int argc, char **argv,
       return status;
   }
   return CLI_OK;
+}
+
+typedef struct taking {
+  const cli_usage *usage;
+  const char **values;
+  cli_argument_fn fn;
+  void *context;
+} taking;
+
+static int take_value(void *context, int index, const char *value) {
+  taking *t = context;
+  if (index == -1)
+    return t->fn ? t->fn(t->context, value)
+                 : cli_usage_error(t->usage, "%s: no such argument", value);
+  t->values[index] = value ? value : "";
+  return CLI_OK;
+}
+
+int cli_options_take(const cli_usage *usage, int argc, char **argv,
+                     const char **values, cli_argument_fn fn, void *context,
+                     bool *out_done) {
+  taking t = {usage, values, fn, context};
+  return cli_options_parse(usage, argc, argv, take_value, &t, out_done);
+}
+
+int cli_option_number(const cli_usage *usage, const char *const *values,
+                      int index, unsigned long long min, unsigned long long max,
+                      unsigned long long *number) {
+  const char *name = usage->options[index].name;
+  if (!values[index])
+    return CLI_OK;
+  if (tti_slice_to_u64(tti_slice_of(values[index]), number) && *number >= min &&
+      *number <= max)
+    return CLI_OK;
+  return max == ULLONG_MAX
+             ? cli_usage_error(usage, "%s %s is not a whole number%s", name,
+                               values[index], min ? " above 0" : "")
+             : cli_usage_error(usage, "%s %s is not a number from %llu to %llu",
+                               name, values[index], min, max);
 }

@@ -38,6 +38,19 @@ typedef int (*cli_option_fn)(void *context, int index, const char *value);
 int cli_options_parse(const cli_usage *usage, int argc, char **argv,
                       cli_option_fn fn, void *context, bool *out_done);
 
+/* The same into a table: values[i] becomes what option i was given last, "" for
+ * a switch. `fn` gets the other arguments; NULL: there may be none. */
+typedef int (*cli_argument_fn)(void *context, const char *value);
+int cli_options_take(const cli_usage *usage, int argc, char **argv,
+                     const char **values, cli_argument_fn fn, void *context,
+                     bool *out_done);
+
+/* The value of an option that is a whole number from `min` to `max`. *number is
+ * left as it is when the option was not given. */
+int cli_option_number(const cli_usage *usage, const char *const *values,
+                      int index, unsigned long long min, unsigned long long max,
+                      unsigned long long *number);
+
 /* "telltale send: …" on standard error; answers CLI_USAGE. */
 int cli_usage_error(const cli_usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -16,7 +16,7 @@ static size_t bucket_of(uint64_t ms) {
   return shift * 32 + (size_t)(ms >> shift);
 }
 
-static uint64_t middle_of(size_t bucket) {
+uint64_t sketch_middle(size_t bucket) {
   if (bucket < 64)
     return bucket;
   unsigned shift = (unsigned)(bucket / 32 - 1);
@@ -29,9 +29,9 @@ void sketch_add(sketch *s, int64_t ms) {
   s->buckets[bucket_of(ms > 0 ? (uint64_t)ms : 0)]++;
 }
 
-uint64_t sketch_quantile(const sketch *s, unsigned percent) {
+uint64_t sketch_quantile(const sketch *s, unsigned per_mille) {
   uint64_t rank =
-      s->count / 100 * percent + (s->count % 100 * percent + 99) / 100;
+      s->count / 1000 * per_mille + (s->count % 1000 * per_mille + 999) / 1000;
   uint64_t seen = 0;
   size_t i = 0;
   for (; i + 1 < SKETCH_BUCKETS; i++) {
@@ -39,7 +39,7 @@ uint64_t sketch_quantile(const sketch *s, unsigned percent) {
     if (seen >= rank)
       break;
   }
-  return middle_of(i);
+  return sketch_middle(i);
 }
 
 /* ---- By key ---- */
@@ -150,7 +150,8 @@ static void write_figures(const tally_item *item, tti_buf *out) {
   for (size_t i = 0; i < 3; i++) {
     tti_buf_printf(out, ",\"p%u\":", percents[i]);
     if (item->durations)
-      tti_buf_append_u64(out, sketch_quantile(item->durations, percents[i]));
+      tti_buf_append_u64(out,
+                         sketch_quantile(item->durations, percents[i] * 10));
     else
       tti_buf_append_text(out, "null");
   }

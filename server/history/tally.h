@@ -21,8 +21,10 @@ typedef struct sketch {
 
 /* Negative counts as 0. */
 void sketch_add(sketch *s, int64_t ms);
-/* The nearest rank, `percent` from 1 to 100. Not of an empty one. */
-uint64_t sketch_quantile(const sketch *s, unsigned percent);
+/* The nearest rank, `per_mille` from 1 to 1000. Not of an empty one. */
+uint64_t sketch_quantile(const sketch *s, unsigned per_mille);
+/* The value that stands for a bucket. */
+uint64_t sketch_middle(size_t bucket);
 
 /* ---- By key ---- */
 
