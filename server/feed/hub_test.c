@@ -239,14 +239,17 @@ static bool finish_reads(world *w, bool wait) {
 static bool turn(world *w) {
   if (finish_reads(w, false))
     return true;
-  if (w->run_wanted) {
-    if (w->run_at_us > w->now_us)
-      w->now_us = w->run_at_us;
-    w->run_wanted = false;
-    hub_run(w->hub);
-    return true;
-  }
-  return w->pending_reads > 0 && finish_reads(w, true);
+  /* The clock does not move while a read is under way, however long the
+   * machine takes for it. */
+  if (w->pending_reads > 0 && !(w->run_wanted && w->run_at_us <= w->now_us))
+    return finish_reads(w, true);
+  if (!w->run_wanted)
+    return false;
+  if (w->run_at_us > w->now_us)
+    w->now_us = w->run_at_us;
+  w->run_wanted = false;
+  hub_run(w->hub);
+  return true;
 }
 
 static void settle(world *w) {
