@@ -7,6 +7,7 @@
 #include "server/feed/feed.h"
 #include "server/history/history.h"
 #include "server/relay/relay.h"
+#include "server/sessions/sessions.h"
 
 #include <pthread.h>
 
@@ -31,6 +32,7 @@ typedef struct server {
   history *history;
   backup *backup;
   relay *relay;
+  sessions *sessions;
   watchdog *watchdog;
   http_server *http;
   /* The bus wakes the feed, which is made after it and freed before it. */

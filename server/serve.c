@@ -262,6 +262,20 @@ static tt_error make_relay(server *s) {
   return relay_new(&options, &s->relay);
 }
 
+static tt_error make_sessions(server *s, tti_buf *error) {
+  sessions_options options = {
+      .bus = s->bus,
+      .store = s->store,
+      .feed = s->feed,
+      .relay = s->relay,
+      .metrics = s->metrics,
+      .max_body = s->config.max_body,
+      .categories = s->config.categories,
+      .types = s->config.types,
+  };
+  return sessions_new(&options, error, &s->sessions);
+}
+
 static tt_error open_access_log(server *s, tti_buf *error) {
   access_target target;
   tt_error result = access_log_new(s->metrics, &s->access);
@@ -457,6 +471,7 @@ static void tear_down(server *s) {
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
     store_close(s->store, (int)left_ms(s));
+  sessions_free(s->sessions);
   relay_free(s->relay);
   auth_free(s->auth);
   if (s->http)
@@ -511,6 +526,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
       (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
+      (result = make_sessions(s, error)) != TT_OK ||
       (result = open_access_log(s, error)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK ||
       (result = watchdog_start(s->watchdog)) != TT_OK)

@@ -85,6 +85,10 @@ extern "C" {
     "Times the worker stopped making progress")                                \
   X(TT_METRIC_WORKER_RESTARTS, COUNTER, "worker_restarts", "", "worker", NULL, \
     "Times another worker was put in its place")                               \
+  X(TT_METRIC_SESSIONS, GAUGE, "sessions", "", NULL, NULL,                     \
+    "Capture sessions that are configured")                                    \
+  X(TT_METRIC_SESSION_EVENTS, COUNTER, "session_events", "", "outcome",        \
+    "category", "Events sent to sessions: published, or filtered")             \
   X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
     "metric", NULL,                                                            \
     "Label sets folded into \"other\" at the cardinality limit")

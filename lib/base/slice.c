@@ -15,6 +15,12 @@ bool tti_slice_eq_nocase(tti_slice a, tti_slice b) {
   return true;
 }
 
+int tti_slice_compare(tti_slice a, tti_slice b) {
+  size_t len = a.len < b.len ? a.len : b.len;
+  int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
+  return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
@@ -41,4 +47,26 @@ bool tti_slice_to_u64(tti_slice s, unsigned long long *out_value) {
   }
   *out_value = value;
   return true;
+}
+
+unsigned tti_slice_distance(tti_slice a, tti_slice b) {
+  enum { MAX = 64 };
+  unsigned row[MAX + 1];
+  if (a.len > MAX)
+    a.len = MAX;
+  if (b.len > MAX)
+    b.len = MAX;
+  for (size_t j = 0; j <= b.len; j++)
+    row[j] = (unsigned)j;
+  for (size_t i = 1; i <= a.len; i++) {
+    unsigned diagonal = row[0];
+    row[0] = (unsigned)i;
+    for (size_t j = 1; j <= b.len; j++) {
+      unsigned change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+      diagonal = row[j];
+      unsigned shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+      row[j] = change < shorter ? change : shorter;
+    }
+  }
+  return row[b.len];
 }

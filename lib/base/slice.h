@@ -24,6 +24,13 @@ static inline bool tti_slice_eq(tti_slice a, tti_slice b) {
 /* ASCII letters compare without case. */
 bool tti_slice_eq_nocase(tti_slice a, tti_slice b);
 
+/* In the order of their bytes, the shorter one first: < 0, 0, > 0. */
+int tti_slice_compare(tti_slice a, tti_slice b);
+
+/* Single-character edits between two texts (Levenshtein), at most 64 bytes of
+ * each looked at. */
+unsigned tti_slice_distance(tti_slice a, tti_slice b);
+
 /* Without leading and trailing space, tab, CR and LF. */
 tti_slice tti_slice_trim(tti_slice s);
 

@@ -25,7 +25,8 @@ typedef struct values {
 struct tti_filter {
   values keys[KEYS];
   tt_level at_least; /* TT_LEVEL_UNSET: no ">=" was given */
-  tti_buf text;      /* canonical, NUL-terminated; the NUL is in len */
+  char session[TTI_FILTER_SESSION_MAX + 1]; /* "": any */
+  tti_buf text; /* canonical, NUL-terminated; the NUL is in len */
 };
 
 /* Every byte escaped, the names, "=", "," and "&". */
@@ -50,12 +51,6 @@ void tti_filter_free(tti_filter *filter) {
   free(filter);
 }
 
-static int compare(tti_slice a, tti_slice b) {
-  size_t len = a.len < b.len ? a.len : b.len;
-  int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-  return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static tti_slice item(const values *v, size_t i) {
   return (tti_slice){v->items[i], v->lengths[i]};
 }
@@ -78,7 +73,7 @@ static tt_error insert(values *v, tti_slice text) {
   memcpy(copy, text.ptr, text.len);
   copy[text.len] = '\0';
   size_t at = v->count;
-  for (; at > 0 && compare(text, item(v, at - 1)) < 0; at--) {
+  for (; at > 0 && tti_slice_compare(text, item(v, at - 1)) < 0; at--) {
     v->items[at] = v->items[at - 1];
     v->lengths[at] = v->lengths[at - 1];
   }
@@ -166,6 +161,8 @@ static tt_error write_text(tti_filter *filter) {
   tti_buf_clear(&filter->text);
   for (int key = 0; key < KEYS; key++)
     write_key(filter, (enum key)key, &filter->text);
+  if (filter->session[0])
+    tti_buf_printf(&filter->text, "&session=%s", filter->session);
   tti_buf_append_char(&filter->text, '\0');
   return filter->text.error;
 }
@@ -197,9 +194,19 @@ tt_error tti_filter_from_level(tti_filter *filter) {
   return write_text(filter);
 }
 
+tt_error tti_filter_session(tti_filter *filter, const char *prefix) {
+  size_t len = strlen(prefix);
+  if (len > TTI_FILTER_SESSION_MAX)
+    return TT_ETOOBIG;
+  memcpy(filter->session, prefix, len + 1);
+  return write_text(filter);
+}
+
 bool tti_filter_is_empty(const tti_filter *filter) {
   if (!filter)
     return true;
+  if (filter->session[0])
+    return false;
   for (int key = 0; key < KEYS; key++)
     if (filter->keys[key].count)
       return false;
@@ -214,6 +221,11 @@ static bool matches(const values *v, tti_slice text) {
   return v->count == 0 || contains(v, text);
 }
 
+static bool matches_session(const tti_filter *filter, tti_slice id) {
+  size_t len = strlen(filter->session);
+  return id.len >= len && !memcmp(id.ptr, filter->session, len);
+}
+
 static bool matches_level(const tti_filter *filter, const tti_record *record) {
   const values *v = &filter->keys[LEVEL];
   if (filter->at_least == TT_LEVEL_UNSET)
@@ -225,7 +237,8 @@ static bool matches_level(const tti_filter *filter, const tti_record *record) {
 bool tti_filter_match(const tti_filter *filter, const tti_record *record) {
   if (!filter)
     return true;
-  return matches_level(filter, record) &&
+  return (!filter->session[0] || matches_session(filter, record->session_id)) &&
+         matches_level(filter, record) &&
          matches(&filter->keys[SOURCE], record->source) &&
          matches(&filter->keys[CHANNEL], record->category) &&
          matches(&filter->keys[ACTION], record->type) &&

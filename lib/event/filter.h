@@ -20,6 +20,11 @@ void tti_filter_free(tti_filter *filter);
  * of a list may have been taken. */
 tt_error tti_filter_add(tti_filter *filter, tti_slice key, tti_slice value);
 
+/* Passes only records whose session's id begins so. A server's sessions of one
+ * name share the beginning of their ids. TT_ETOOBIG, TT_ENOMEM. */
+#define TTI_FILTER_SESSION_MAX 32
+tt_error tti_filter_session(tti_filter *filter, const char *prefix);
+
 bool tti_filter_is_empty(const tti_filter *filter);
 
 /* Whether any value was given for `channel`, and whether it is among them. */

@@ -64,18 +64,20 @@ tt_error tti_parser_no_memory(tti_parser *p, const char *at) {
   return TT_ENOMEM;
 }
 
-static tt_error refuse_syntax(tti_parser *p, const tti_json_scan *scan) {
-  const tti_json_error *error = &scan->error;
-  const char *at = scan->begin + error->offset;
+tt_error tti_parser_syntax(tti_parser *p, const char *begin,
+                           const tti_json_error *error, const tti_slice *keys) {
+  const char *at = begin + error->offset;
   if (error->name >= 0)
-    return tti_parser_refuse(p, at, "%s is given twice",
-                             p->dialect->names[error->name].ptr);
+    return tti_parser_refuse(p, at, "%s is given twice", keys[error->name].ptr);
   return tti_parser_refuse(p, at, "%s", error->reason);
 }
 
-/* A string value as text: borrowed from the input or decoded. */
-static tt_error read_text(tti_parser *p, const tti_json_value *value,
-                          const char *what, tti_slice *out_text) {
+static tt_error refuse_syntax(tti_parser *p, const tti_json_scan *scan) {
+  return tti_parser_syntax(p, scan->begin, &scan->error, p->dialect->names);
+}
+
+tt_error tti_parser_text(tti_parser *p, const tti_json_value *value,
+                         const char *what, tti_slice *out_text) {
   if (!value->escaped) {
     *out_text = tti_json_inside(value->text);
     return TT_OK;
@@ -114,7 +116,7 @@ tt_error tti_parser_string(tti_parser *p, const tti_json_value *values,
     return TT_OK;
   if (value->type != TTI_JSON_STRING)
     return tti_parser_refuse(p, value->text.ptr, "%s must be a string", name);
-  return read_text(p, value, name, out_text);
+  return tti_parser_text(p, value, name, out_text);
 }
 
 static bool is_blank(tti_slice text) {
@@ -134,11 +136,6 @@ static tt_error read_duration(tti_parser *p, const tti_json_value *value,
   return TT_OK;
 }
 
-/* The instants that RFC 3339 can write. The first is also the zero time of Go,
- * whose clients send it for "not set". */
-#define FIRST_US INT64_C(-62135596800000000)
-#define LAST_US  INT64_C(253402300799999999)
-
 tt_error tti_parser_ts(tti_parser *p, const tti_json_value *values,
                        size_t field, int64_t *out_us) {
   tti_slice text = {0};
@@ -149,50 +146,52 @@ tt_error tti_parser_ts(tti_parser *p, const tti_json_value *values,
   tt_error error = tti_parser_string(p, values, field, &text);
   if (error)
     return error;
-  if (!tti_rfc3339_parse(text, &us) || us < FIRST_US || us > LAST_US)
+  if (!tti_rfc3339_parse(text, &us) || us < TTI_PARSER_FIRST_US ||
+      us > TTI_PARSER_LAST_US)
     return tti_parser_refuse(
         p, values[field].text.ptr,
         "ts must be an RFC 3339 time such as 2026-01-02T03:04:05Z");
-  if (us != FIRST_US)
+  if (us != TTI_PARSER_FIRST_US)
     *out_us = us;
   return TT_OK;
 }
 
-static tt_error read_pair(tti_parser *p, tti_json_scan *scan,
-                          const tti_json_value *key) {
-  tti_json_value value;
-  tti_slice key_text = {0}, value_text = {0};
-  if (!tti_json_scan_value(scan, &value))
-    return refuse_syntax(p, scan);
-  if (value.type != TTI_JSON_STRING)
-    return tti_parser_refuse(p, value.text.ptr,
-                             "metadata must hold strings only");
-  tt_error error = read_text(p, key, "metadata", &key_text);
-  if (!error)
-    error = read_text(p, &value, "metadata", &value_text);
-  if (error)
-    return error;
-  tti_metadata_append(&p->composed, key_text, value_text);
-  return p->composed.error ? tti_parser_no_memory(p, value.text.ptr) : TT_OK;
+tt_error tti_parser_keep_pair(tti_parser *p, tti_record *record, tti_slice key,
+                              tti_slice value, const char *at) {
+  tti_metadata_append(&p->composed, key, value);
+  record->metadata = tti_buf_slice(&p->composed);
+  return p->composed.error ? tti_parser_no_memory(p, at) : TT_OK;
 }
 
-static tt_error read_metadata(tti_parser *p, const tti_json_value *value,
-                              tti_record *record) {
+tt_error tti_parser_pairs(tti_parser *p, const tti_json_value *value,
+                          tt_error (*take)(tti_parser *p, tti_record *record,
+                                           tti_slice key, tti_slice value,
+                                           const char *at),
+                          tti_record *record) {
   if (tti_parser_is_absent(value))
     return TT_OK;
   if (value->type != TTI_JSON_OBJECT)
     return tti_parser_refuse(p, value->text.ptr,
                              "metadata must be an object of strings");
   tti_json_scan scan;
-  tti_json_value key;
+  tti_json_value key, one;
   tti_json_scan_init(&scan, value->text);
   tti_json_scan_open_object(&scan);
   while (tti_json_scan_member(&scan, &key)) {
-    tt_error error = read_pair(p, &scan, &key);
+    tti_slice key_text = {0}, value_text = {0};
+    if (!tti_json_scan_value(&scan, &one))
+      return refuse_syntax(p, &scan);
+    if (one.type != TTI_JSON_STRING)
+      return tti_parser_refuse(p, one.text.ptr,
+                               "metadata must hold strings only");
+    tt_error error = tti_parser_text(p, &key, "metadata", &key_text);
+    if (!error)
+      error = tti_parser_text(p, &one, "metadata", &value_text);
+    if (!error)
+      error = take(p, record, key_text, value_text, one.text.ptr);
     if (error)
       return error;
   }
-  record->metadata = tti_buf_slice(&p->composed);
   return TT_OK;
 }
 
@@ -219,7 +218,8 @@ static tt_error read_fields(tti_parser *p, const char *begin,
       (error = tti_parser_string(p, values, LEVEL, &level)) ||
       (error = tti_parser_string(p, values, AGENT_ID, &record->agent_id)) ||
       (error = read_duration(p, &values[DURATION_MS], record)) ||
-      (error = read_metadata(p, &values[METADATA], record)) ||
+      (error = tti_parser_pairs(p, &values[METADATA], tti_parser_keep_pair,
+                                record)) ||
       (error = read_data(p, &values[DATA], record)) ||
       (error = tti_parser_ts(p, values, TS, &record->ts_us)))
     return error;

@@ -19,10 +19,35 @@ typedef enum tti_parse_form {
   TTI_PARSE_LINES
 } tti_parse_form;
 
+/* The categories that there are, at most TTI_VOCABULARY_MAX, and the types that
+ * belong to one whatever the producer says. All borrowed. */
+#define TTI_VOCABULARY_MAX 64
+typedef struct tti_vocabulary {
+  const tti_slice *categories;
+  size_t category_count;
+  const struct tti_known_type {
+    tti_slice type;
+    unsigned category; /* its place in `categories` */
+  } * types;           /* in the order of tti_slice_compare */
+  size_t type_count;
+} tti_vocabulary;
+
+/* The category's place; -1: there is none of that name. */
+int tti_vocabulary_find(const tti_vocabulary *v, tti_slice category);
+
+/* What a capture session does with an event. */
+typedef struct tti_capture {
+  const tti_vocabulary *vocabulary;
+  tti_slice session_id; /* borrowed; stamped on what is captured */
+  uint64_t captured;    /* a bit for each category of the vocabulary */
+  unsigned category;    /* out: the last event's */
+} tti_capture;
+
 typedef struct tti_parse_options {
   int64_t now_us; /* ts of events that bring none */
   tti_parse_form form;
   tt_level log_min_level; /* log lines below it are counted and left out */
+  tti_capture *capture;   /* for tti_parse_envelope */
 } tti_parse_options;
 
 /* Many encoded records, back to back. */
@@ -33,7 +58,8 @@ typedef struct tti_batch {
   size_t capacity;
   size_t max_count; /* ceiling; more is TT_ETOOBIG */
   size_t truncated; /* how many lost their data for size */
-  size_t gated;     /* log lines that were left out for their level */
+  size_t gated;     /* left out: log lines for their level, events for their
+                       category */
 } tti_batch;
 
 void tti_batch_init(tti_batch *batch, size_t max_count, size_t max_bytes);
@@ -68,5 +94,17 @@ tt_error tti_parse_relay(tti_slice text, const tti_parse_options *options,
  * logger for one, or else "log". */
 tt_error tti_parse_log(tti_slice text, const tti_parse_options *options,
                        tti_batch *batch, tti_parse_error *out_error);
+
+/* The same for events in the form of the envelope view, as POST
+ * /telemetry/events takes them: {ts, type, category, source: {kind, event,
+ * metadata}, data}; `ts` is unix microseconds or RFC 3339, `data` any value. A
+ * type that the vocabulary knows has its category there; of others the category
+ * must be given and be one of the vocabulary's. source.kind is
+ * "local_process" when it is not given, and not "kernel_api", which is
+ * reserved. In metadata `level`, `agent_id` and `duration_ms` are the event's
+ * own; telemetry_session_id is the server's to give: ignored. What is not
+ * captured is counted as gated. */
+tt_error tti_parse_envelope(tti_slice text, const tti_parse_options *options,
+                            tti_batch *batch, tti_parse_error *out_error);
 
 #endif

@@ -58,6 +58,31 @@ tt_error tti_parser_begin(tti_parser *p, const char *begin,
 tt_error tti_parser_string(tti_parser *p, const tti_json_value *values,
                            size_t field, tti_slice *out_text);
 
+/* A string value as text: borrowed from the input or decoded, for which
+ * tti_parser_begin made room. `what` names it in messages. */
+tt_error tti_parser_text(tti_parser *p, const tti_json_value *value,
+                         const char *what, tti_slice *out_text);
+
+/* An object of strings, pair by pair, to `take`; nothing when there is none. */
+tt_error tti_parser_pairs(tti_parser *p, const tti_json_value *value,
+                          tt_error (*take)(tti_parser *p, tti_record *record,
+                                           tti_slice key, tti_slice value,
+                                           const char *at),
+                          tti_record *record);
+
+/* A `take` that keeps the pair, and tells the record all that are kept. */
+tt_error tti_parser_keep_pair(tti_parser *p, tti_record *record, tti_slice key,
+                              tti_slice value, const char *at);
+
+/* Fills the error of a failed scan. */
+tt_error tti_parser_syntax(tti_parser *p, const char *begin,
+                           const tti_json_error *error, const tti_slice *keys);
+
+/* The instants that RFC 3339 can write. The first is also the zero time of Go,
+ * whose clients send it for "not set". */
+#define TTI_PARSER_FIRST_US INT64_C(-62135596800000000)
+#define TTI_PARSER_LAST_US  INT64_C(253402300799999999)
+
 /* An RFC 3339 time; what the options call now when there is none. */
 tt_error tti_parser_ts(tti_parser *p, const tti_json_value *values,
                        size_t field, int64_t *out_us);

@@ -55,6 +55,10 @@
   X(access_log_file, STRING, LIVE, "access_log_file",                          \
     "TELLTALE_ACCESS_LOG_FILE", "--access-log-file", "",                       \
     "file for the access log; default: standard error")                        \
+  X(categories, LIST, START, "categories", "TELLTALE_CATEGORIES",              \
+    "--category", "", "categories of capture sessions beyond the six")         \
+  X(types, LIST, START, "types", "TELLTALE_TYPES", "--type", "",               \
+    "TYPE=CATEGORY: events of the type belong to that category")               \
   X(loops, COUNT, START, "loops", "TELLTALE_LOOPS", "--loops", "0",            \
     "event loops; 0: one a core")                                              \
   X(retain, DURATION_MS, LIVE, "retain", "TELLTALE_RETAIN", "--retain", "7d",  \

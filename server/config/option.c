@@ -92,7 +92,7 @@ static const char *nearest(tti_slice text, bool flags) {
   unsigned best_distance = (unsigned)(text.len / 2) + 1;
   for (size_t i = 0; i < config_option_count; i++) {
     const char *name = flags ? config_options[i].flag : config_options[i].key;
-    unsigned distance = config_edit_distance(text, tti_slice_of(name));
+    unsigned distance = tti_slice_distance(text, tti_slice_of(name));
     if (distance < best_distance) {
       best_distance = distance;
       best = name;
@@ -250,6 +250,24 @@ static bool is_origin(tti_slice origin) {
   return false;
 }
 
+static bool is_category(tti_slice name) {
+  for (size_t i = 0; i < name.len; i++) {
+    unsigned char c = (unsigned char)name.ptr[i];
+    if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+        c != '.' && c != '_' && c != '-')
+      return false;
+  }
+  return name.len > 0 && name.len <= 64;
+}
+
+static bool is_type(tti_slice text) {
+  const char *equals = memchr(text.ptr, '=', text.len);
+  if (!equals || equals == text.ptr)
+    return false;
+  size_t behind = (size_t)(equals - text.ptr) + 1;
+  return is_category((tti_slice){equals + 1, text.len - behind});
+}
+
 /* What an item of the list may be; NULL: the item is fine. */
 static const char *list_wants(const config_option *option, tti_slice item) {
   if (strcmp(option->key, "hosts") == 0 && !is_host_name(item))
@@ -262,6 +280,10 @@ static const char *list_wants(const config_option *option, tti_slice item) {
       !http_network_parse(item, &network))
     return "addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, with no "
            "bit set behind the prefix";
+  if (strcmp(option->key, "categories") == 0 && !is_category(item))
+    return "names of 1 to 64 letters, digits and . _ -";
+  if (strcmp(option->key, "types") == 0 && !is_type(item))
+    return "TYPE=CATEGORY, such as console_error=console";
   if (strcmp(option->key, "open") == 0 &&
       !tti_slice_eq(item, TTI_SLICE("ingest")) &&
       !tti_slice_eq(item, TTI_SLICE("fleet")))

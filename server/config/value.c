@@ -119,25 +119,3 @@ bool config_parse_bool(tti_slice text, bool *out_value) {
   }
   return false;
 }
-
-unsigned config_edit_distance(tti_slice a, tti_slice b) {
-  enum { MAX = 64 };
-  unsigned row[MAX + 1];
-  if (a.len > MAX)
-    a.len = MAX;
-  if (b.len > MAX)
-    b.len = MAX;
-  for (size_t j = 0; j <= b.len; j++)
-    row[j] = (unsigned)j;
-  for (size_t i = 1; i <= a.len; i++) {
-    unsigned diagonal = row[0];
-    row[0] = (unsigned)i;
-    for (size_t j = 1; j <= b.len; j++) {
-      unsigned change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-      diagonal = row[j];
-      unsigned shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-      row[j] = change < shorter ? change : shorter;
-    }
-  }
-  return row[b.len];
-}

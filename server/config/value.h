@@ -24,8 +24,4 @@ void config_format_duration(uint64_t ms, char out_text[CONFIG_VALUE_MAX]);
 /* true false yes no on off 1 0. */
 bool config_parse_bool(tti_slice text, bool *out_value);
 
-/* Single-character edits between two texts (Levenshtein), at most 64 bytes of
- * each looked at. */
-unsigned config_edit_distance(tti_slice a, tti_slice b);
-
 #endif

@@ -62,15 +62,6 @@ static void a_duration_without_its_unit_is_refused(void **state) {
   }
 }
 
-static void edit_distance_counts_single_edits(void **state) {
-  (void)state;
-  assert_int_equal(
-      config_edit_distance(TTI_SLICE("durability"), TTI_SLICE("durabilty")), 1);
-  assert_int_equal(
-      config_edit_distance(TTI_SLICE("kitten"), TTI_SLICE("sitting")), 3);
-  assert_int_equal(config_edit_distance(TTI_SLICE(""), TTI_SLICE("abc")), 3);
-}
-
 static void a_formatted_value_reads_back(void **state) {
   (void)state;
   static const uint64_t values[] = {
@@ -110,7 +101,6 @@ int main(void) {
       cmocka_unit_test(a_formatted_value_reads_back),
       cmocka_unit_test(a_formatted_value_is_what_one_would_write),
       cmocka_unit_test(a_duration_without_its_unit_is_refused),
-      cmocka_unit_test(edit_distance_counts_single_edits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

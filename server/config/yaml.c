@@ -134,6 +134,33 @@ static tt_error read_list(reader *r, const config_option *option) {
   }
 }
 
+/* `types: {console_error: console}` is the list console_error=console. */
+static tt_error read_pairs(reader *r, const config_option *option) {
+  tt_error error = set(r, option, (tti_slice){"", 0}, false);
+  while (error == TT_OK) {
+    char pair[2 * KEY_MAX];
+    if ((error = next(r)) != TT_OK || (error = check_plain(r)) != TT_OK)
+      return error;
+    if (r->event.type == YAML_MAPPING_END_EVENT)
+      return TT_OK;
+    if (r->event.type != YAML_SCALAR_EVENT)
+      return fail(r, "%s takes plain keys and values", r->key);
+    int len =
+        snprintf(pair, KEY_MAX, "%.*s=", (int)scalar(r).len, scalar(r).ptr);
+    if (len >= KEY_MAX || memchr(pair, ',', (size_t)len))
+      return fail(r, "%s: a key is at most %d bytes, without a comma", r->key,
+                  KEY_MAX - 2);
+    if ((error = next(r)) != TT_OK || (error = check_plain(r)) != TT_OK)
+      return error;
+    if (r->event.type != YAML_SCALAR_EVENT)
+      return fail(r, "%s takes plain keys and values", r->key);
+    snprintf(pair + len, sizeof(pair) - (size_t)len, "%.*s", (int)scalar(r).len,
+             scalar(r).ptr);
+    error = set(r, option, tti_slice_of(pair), true);
+  }
+  return error;
+}
+
 static tt_error read_mapping(reader *r, unsigned depth);
 
 /* The value of r->key; its event is the current one. */
@@ -158,6 +185,9 @@ static tt_error read_value(reader *r, unsigned depth) {
   if (r->event.type == YAML_SEQUENCE_START_EVENT &&
       option->type == CONFIG_TYPE_LIST)
     return read_list(r, option);
+  if (r->event.type == YAML_MAPPING_START_EVENT &&
+      strcmp(option->key, "types") == 0)
+    return read_pairs(r, option);
   return fail(r, "%s takes %s", r->key,
               option->type == CONFIG_TYPE_LIST ? "a list" : "one value");
 }

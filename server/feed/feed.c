@@ -254,7 +254,7 @@ static tti_slice query_slice(http_request *request, const char *name) {
 }
 
 /* Where to begin; answers 400 and returns false when that makes no sense. */
-static bool read_cursor(feed *f, http_request *request,
+static bool read_cursor(feed *f, http_request *request, const feed_scope *scope,
                         cursor_start *out_start) {
   cursor_request asked = cursor_parse(
       http_request_header(request, "Last-Event-ID"),
@@ -273,6 +273,9 @@ static bool read_cursor(feed *f, http_request *request,
   }
   *out_start = cursor_begin(&asked, bus_head(f->options.bus),
                             tt_stream_seq(bus_stream(f->options.bus)));
+  if (asked.from == CURSOR_TAIL && scope->has_begin &&
+      scope->begin_after < out_start->at)
+    out_start->at = scope->begin_after;
   return true;
 }
 
@@ -330,12 +333,18 @@ void feed_serve(feed *f, http_request *request, const feed_scope *scope) {
   start_listening(l);
   start_timers(l);
   cursor_start start;
-  if (!read_cursor(f, request, &start))
+  if (!read_cursor(f, request, scope, &start))
     return;
   if (!query_filter(request, scope->kinds, &filter, &kinds))
     return;
   if (!scope->log_by_channel && !(scope->kinds & STORE_KIND_BIT(TTI_KIND_LOG)))
     kinds &= ~STORE_KIND_BIT(TTI_KIND_LOG);
+  if (scope->session && tti_filter_session(filter, scope->session) != TT_OK) {
+    tti_filter_free(filter);
+    http_reply_error(request, 503, "out_of_memory",
+                     "the server is out of memory; try again later");
+    return;
+  }
   if (!hub_has_room(l->hub, filter, kinds)) {
     tti_filter_free(filter);
     http_reply_header(request, "Retry-After", "10");

@@ -28,6 +28,10 @@ typedef struct feed_scope {
   unsigned kinds;      /* STORE_KIND_BIT */
   bool log_by_channel; /* show kind log when the filter names channel "log" */
   tti_view view;       /* default; ?view= overrides */
+  const char *session; /* what the ids of its sessions begin with; NULL: all */
+  /* When the client says nothing: after this seq, else live from now on. */
+  bool has_begin;
+  uint64_t begin_after;
 } feed_scope;
 
 tt_error feed_new(const feed_options *options, feed **out_feed);

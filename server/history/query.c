@@ -82,7 +82,9 @@ bool query_filter(http_request *request, unsigned kinds,
   }
   enum { LOG, NONE };
   size_t include = NONE;
-  if (!http_parameter_word(request, query_include, &include))
+  /* A session's stream never has log lines. */
+  if (kinds != STORE_KIND_BIT(TTI_KIND_SESSION) &&
+      !http_parameter_word(request, query_include, &include))
     goto fail;
   if (include == LOG)
     kinds |= STORE_KIND_BIT(TTI_KIND_LOG);

@@ -1,6 +1,7 @@
 #include "server/relay/relay_state.h"
 
 #include "lib/event/parse.h"
+#include "lib/event/view.h"
 #include "server/io/clock.h"
 
 #include <openssl/sha.h>
@@ -20,12 +21,14 @@ struct ingest {
   ingest *next; /* in lane->idle or lane->completed */
   relay_lane *lane;
   http_request *request;
-  bool is_batch;
-  bool is_log;
+  const relay_intake *intake;
+  void *context; /* for the intake */
+  relay_capture capture;
+  tti_buf shown; /* the envelope that is captured, with a seq of 0 */
   bool is_ndjson;
   bool keyed;
   relay_inflight_entry inflight;
-  char scope[96];
+  char scope[160];
   uv_work_t work;
   tti_slice body;
   tt_error parsed;
@@ -37,6 +40,7 @@ enum {
   IDLE_MAX = 256,             /* objects a lane keeps */
   IDLE_BYTES = 16 * 1024,     /* buffer that an idle object may keep */
   RECORD_OVERHEAD = 128,      /* bytes of a record beyond its JSON, at most */
+  ENVELOPE_MAX = 1 << 21,     /* what has no data left may be that large */
   KEY_MAX = 255
 };
 
@@ -46,8 +50,8 @@ static ingest *ingest_of(bus_publish *publish) {
 
 static void done(bus_publish *publish);
 
-static ingest *take(relay_lane *lane, http_request *request, bool is_batch,
-                    bool is_log) {
+static ingest *take(relay_lane *lane, http_request *request,
+                    const relay_intake *intake, void *context) {
   const relay_options *o = &lane->relay->options;
   ingest *i = lane->idle;
   if (i) {
@@ -59,26 +63,36 @@ static ingest *take(relay_lane *lane, http_request *request, bool is_batch,
     i->lane = lane;
     i->publish.done = done;
     tti_batch_init(&i->publish.batch, 1, 1);
+    tti_buf_init(&i->shown, ENVELOPE_MAX);
   }
+  bool is_batch = intake->is_batch;
   size_t max_count = is_batch ? o->max_batch : 1;
   i->publish.batch.max_count = max_count;
   i->publish.batch.bytes.max = (is_batch ? o->max_batch_body : o->max_body) +
                                max_count * RECORD_OVERHEAD;
   i->request = request;
-  i->is_batch = is_batch;
-  i->is_log = is_log;
+  i->intake = intake;
+  i->context = context;
   i->keyed = false;
   return i;
+}
+
+static void destroy(ingest *i) {
+  tti_batch_fini(&i->publish.batch);
+  tti_buf_fini(&i->shown);
+  free(i);
 }
 
 static void give_back(ingest *i) {
   relay_lane *lane = i->lane;
   tti_batch *batch = &i->publish.batch;
   if (lane->idle_count >= IDLE_MAX) {
-    tti_batch_fini(batch);
-    free(i);
+    destroy(i);
     return;
   }
+  if (i->shown.cap > IDLE_BYTES)
+    tti_buf_fini(&i->shown);
+  tti_buf_clear(&i->shown);
   if (batch->bytes.cap > IDLE_BYTES || batch->capacity > 64) {
     tti_batch_fini(batch);
     tti_batch_init(batch, 1, 1);
@@ -99,8 +113,7 @@ void relay_lane_fini(relay_lane *lane) {
   while (lane->idle) {
     ingest *i = lane->idle;
     lane->idle = i->next;
-    tti_batch_fini(&i->publish.batch);
-    free(i);
+    destroy(i);
   }
 }
 
@@ -126,7 +139,7 @@ static char *put_u64(char *at, uint64_t value) {
 static void answer_one(ingest *i) {
   char body[64];
   char *at =
-      put_text(body, !i->is_log         ? "{\"seq\":"
+      put_text(body, !i->intake->is_log ? "{\"seq\":"
                      : i->publish.count ? "{\"accepted\":true,\"seq\":"
                                         : "{\"accepted\":false,\"seq\":");
   at = put_u64(at, i->publish.first_seq);
@@ -150,13 +163,34 @@ static void answer_batch(ingest *i) {
     tti_buf_append_u64(&body, i->publish.first_seq + n);
   }
   tti_buf_append_char(&body, ']');
-  if (i->is_log)
+  if (i->intake->is_log)
     tti_buf_printf(&body, ",\"gated\":%zu", i->publish.batch.gated);
   if (i->publish.batch.truncated)
     tti_buf_append_text(&body, ",\"truncated\":true");
   tti_buf_append_char(&body, '}');
   relay_reply_json(i->request, 200, &body);
   tti_buf_fini(&body);
+}
+
+static void answer_captured(ingest *i) {
+  static const char head[] = "{\"seq\":0";
+  const relay_captured captured = {
+      .seq = i->publish.count ? i->publish.first_seq : 0,
+      .category = i->capture.capture.category,
+      .replayed = i->publish.verdict == BUS_REPLAYED,
+      .event = {i->shown.data + sizeof(head) - 1,
+                i->shown.len - (sizeof(head) - 1)}};
+  i->intake->answer(i->request, i->context, &captured);
+}
+
+static void answer(ingest *i) {
+  relay_count(&i->lane->refused[RELAY_REJECT_GATED], i->publish.batch.gated);
+  if (i->intake->answer)
+    answer_captured(i);
+  else if (i->intake->is_batch)
+    answer_batch(i);
+  else
+    answer_one(i);
 }
 
 /* A retry later may succeed and stores nothing twice. */
@@ -180,7 +214,6 @@ static void count_dropped(ingest *i) {
 /* The bus has spoken. On the loop. */
 static void finish(ingest *i) {
   http_request *request = i->request;
-  const tti_batch *batch = &i->publish.batch;
   relay *r = i->lane->relay;
   if (i->keyed)
     relay_inflight_remove(&r->inflight, &i->inflight);
@@ -189,13 +222,11 @@ static void finish(ingest *i) {
   switch (i->publish.verdict) {
   case BUS_ACCEPTED:
     count_dropped(i);
-    relay_count(&i->lane->refused[RELAY_REJECT_GATED], batch->gated);
-    (i->is_batch ? answer_batch : answer_one)(i);
+    answer(i);
     break;
   case BUS_REPLAYED:
     http_reply_header(request, "Idempotency-Replayed", "true");
-    relay_count(&i->lane->refused[RELAY_REJECT_GATED], batch->gated);
-    (i->is_batch ? answer_batch : answer_one)(i);
+    answer(i);
     break;
   case BUS_MISMATCH:
     http_reply_error(request, 422, "idempotency_mismatch",
@@ -234,7 +265,7 @@ static void answer_completed(relay_lane *lane) {
   }
   while (oldest) {
     ingest *next = oldest->next;
-    *(oldest->is_log ? &lines : &events) += accepted(oldest);
+    *(oldest->intake->is_log ? &lines : &events) += accepted(oldest);
     finish(oldest);
     oldest = next;
   }
@@ -290,21 +321,34 @@ static bool is_ndjson(const http_request *request) {
          tti_slice_eq_nocase(type, TTI_SLICE("application/ndjson"));
 }
 
+/* Before the bus takes the bytes. */
+static void show(ingest *i) {
+  tti_record record;
+  if (i->publish.batch.count == 0)
+    return;
+  tti_record_decode(tti_buf_slice(&i->publish.batch.bytes), &record);
+  tti_view_render(&i->shown, TTI_VIEW_ENVELOPE, 0, &record);
+  if (i->shown.error)
+    i->parsed = TT_ENOMEM;
+}
+
 /* On the loop or a pool thread: touches nothing of the request but the bytes of
  * its body. */
 static void parse(ingest *i) {
   tti_slice body = i->body;
   relay *r = i->lane->relay;
   tti_parse_options options = {.now_us = server_wall_us(),
-                               .form = !i->is_batch   ? TTI_PARSE_ONE
-                                       : i->is_ndjson ? TTI_PARSE_LINES
-                                                      : TTI_PARSE_ARRAY,
+                               .form = !i->intake->is_batch ? TTI_PARSE_ONE
+                                       : i->is_ndjson       ? TTI_PARSE_LINES
+                                                            : TTI_PARSE_ARRAY,
                                .log_min_level = atomic_load_explicit(
-                                   &r->log_min_level, memory_order_relaxed)};
+                                   &r->log_min_level, memory_order_relaxed),
+                               .capture = &i->capture.capture};
   tti_batch *batch = &i->publish.batch;
   i->parse_error = (tti_parse_error){0};
-  i->parsed = (i->is_log ? tti_parse_log : tti_parse_relay)(
-      body, &options, batch, &i->parse_error);
+  i->parsed = i->intake->parse(body, &options, batch, &i->parse_error);
+  if (i->parsed == TT_OK && i->intake->answer)
+    show(i);
   if (i->keyed)
     SHA256((const unsigned char *)(body.len ? body.ptr : ""), body.len,
            i->publish.key.body_sha256);
@@ -314,8 +358,9 @@ static void parse(ingest *i) {
 static void refuse(ingest *i) {
   relay_lane *lane = i->lane;
   const tti_parse_error *e = &i->parse_error;
-  const char *code = i->is_log ? "invalid_log_line" : "invalid_event";
-  size_t seen = i->is_batch ? e->index + 1 : 1;
+  const char *code = i->intake->code;
+  bool is_batch = i->intake->is_batch;
+  size_t seen = is_batch ? e->index + 1 : 1;
   relay_reject reason =
       i->parsed == TT_ETOOBIG ? RELAY_REJECT_TOO_LARGE : RELAY_REJECT_INVALID;
   if (i->parsed == TT_ENOMEM)
@@ -329,10 +374,10 @@ static void refuse(ingest *i) {
                      "%zu bytes; send it in parts",
                      lane->relay->options.max_batch,
                      lane->relay->options.max_batch_body);
-  } else if (i->is_batch) {
-    http_reply_error(
-        i->request, 400, code, "%s %zu: %s (at byte %zu); nothing was stored",
-        i->is_log ? "line" : "event", e->index, e->reason, e->offset);
+  } else if (is_batch) {
+    http_reply_error(i->request, 400, code,
+                     "%s %zu: %s (at byte %zu); nothing was stored",
+                     i->intake->item, e->index, e->reason, e->offset);
   } else {
     http_reply_error(i->request, 400, code, "%s (at byte %zu)", e->reason,
                      e->offset);
@@ -405,7 +450,7 @@ static bool is_key(tti_slice key) {
 }
 
 /* The key's text stays in the request, which lives until it is answered. */
-static bool read_key(ingest *i, const char *route) {
+static bool read_key(ingest *i) {
   tti_slice key = http_request_header(i->request, "Idempotency-Key");
   if (!key.ptr)
     return true;
@@ -417,29 +462,32 @@ static bool read_key(ingest *i, const char *route) {
                      KEY_MAX);
     return false;
   }
-  int len = snprintf(i->scope, sizeof(i->scope), "%s %s",
-                     auth_subject(i->request), route);
+  tti_slice name = i->capture.name;
+  int len = snprintf(i->scope, sizeof(i->scope), "%s %s%s%.*s",
+                     auth_subject(i->request), i->intake->route,
+                     name.len ? " " : "", (int)name.len, name.ptr);
   i->publish.key.scope = (tti_slice){i->scope, (size_t)len};
   i->publish.key.key = key;
   i->keyed = true;
   return true;
 }
 
-static void serve(relay *r, http_request *request, bool is_batch, bool is_log) {
-  static const char *const routes[2][2] = {{"events", "events_batch"},
-                                           {"log", "log_batch"}};
+void relay_take(relay *r, http_request *request, const relay_intake *intake,
+                void *context) {
   relay_lane *lane = relay_lane_of(r, request);
-  ingest *i = take(lane, request, is_batch, is_log);
+  ingest *i = take(lane, request, intake, context);
   if (!i) {
     answer_later(request, "out_of_memory", "out of memory");
     return;
   }
-  if (!read_key(i, routes[is_log][is_batch])) {
+  i->capture.name = (tti_slice){0};
+  if ((intake->begin && !intake->begin(request, context, &i->capture)) ||
+      !read_key(i)) {
     give_back(i);
     return;
   }
   i->body = http_request_body(request);
-  i->is_ndjson = is_batch && is_ndjson(request);
+  i->is_ndjson = intake->is_batch && is_ndjson(request);
   if (i->body.len > OFF_LOOP_BYTES) {
     i->work.data = i;
     if (uv_queue_work(loop_uv(lane->loop), &i->work, work_parse, work_done) ==
@@ -450,18 +498,39 @@ static void serve(relay *r, http_request *request, bool is_batch, bool is_log) {
   submit(i);
 }
 
+static const relay_intake event = {.route = "events",
+                                   .item = "event",
+                                   .code = "invalid_event",
+                                   .parse = tti_parse_relay};
+static const relay_intake events = {.route = "events_batch",
+                                    .item = "event",
+                                    .code = "invalid_event",
+                                    .is_batch = true,
+                                    .parse = tti_parse_relay};
+static const relay_intake log_line = {.route = "log",
+                                      .item = "line",
+                                      .code = "invalid_log_line",
+                                      .is_log = true,
+                                      .parse = tti_parse_log};
+static const relay_intake log_lines = {.route = "log_batch",
+                                       .item = "line",
+                                       .code = "invalid_log_line",
+                                       .is_batch = true,
+                                       .is_log = true,
+                                       .parse = tti_parse_log};
+
 void relay_serve_event(http_request *request, void *context) {
-  serve(context, request, false, false);
+  relay_take(context, request, &event, NULL);
 }
 
 void relay_serve_batch(http_request *request, void *context) {
-  serve(context, request, true, false);
+  relay_take(context, request, &events, NULL);
 }
 
 void relay_serve_log(http_request *request, void *context) {
-  serve(context, request, false, true);
+  relay_take(context, request, &log_line, NULL);
 }
 
 void relay_serve_log_batch(http_request *request, void *context) {
-  serve(context, request, true, true);
+  relay_take(context, request, &log_lines, NULL);
 }

@@ -204,6 +204,12 @@ static void make_routes(relay *r) {
   assert(!openapi_undescribed(r->routes, r->route_count));
 }
 
+void relay_add_routes(relay *r, const http_route *routes, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    add_route(r, routes[i]);
+  assert(!openapi_undescribed(r->routes, r->route_count));
+}
+
 const http_route *relay_routes(const relay *r, size_t *out_count) {
   *out_count = r->route_count;
   return r->routes;

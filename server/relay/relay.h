@@ -38,6 +38,10 @@ typedef struct relay_options {
 
 tt_error relay_new(const relay_options *options, relay **out_relay);
 
+/* Adds a group of routes that another part answers, before the server listens.
+ */
+void relay_add_routes(relay *r, const http_route *routes, size_t count);
+
 /* The route table, for http_options; the relay's. */
 const http_route *relay_routes(const relay *r, size_t *out_count);
 

@@ -3,6 +3,7 @@
 
 #include "server/relay/dropped.h"
 #include "server/relay/inflight.h"
+#include "server/relay/intake.h"
 #include "server/relay/ledger.h"
 #include "server/relay/rate.h"
 #include "server/relay/relay.h"
@@ -17,7 +18,7 @@ enum {
   RELAY_COUNTS_MAX = 1000,
   RELAY_RECENT_S = 10, /* what "…_per_second" is the mean of */
   RELAY_STATUS_CLASSES = 6,
-  RELAY_ROUTES_MAX = 64 /* the last one counts what no route answered */
+  RELAY_ROUTES_MAX = 96 /* the last one counts what no route answered */
 };
 
 /* What belongs to one loop. Counters are written by that loop's thread only and

@@ -236,6 +236,58 @@ const calls = {
     [400, json({ name: "", scopes: [] })],
   ],
   token_revoke: [[404, {}]],
+  telemetry_get: [[404, {}]],
+  telemetry_put: [
+    [400, json([])],
+    [400, json({ browser: { consol: {} } })],
+    [400, { body: "{" }],
+    [201, {}],
+    [200, json({ browser: { page: { enabled: false } } })],
+  ],
+  telemetry_patch: [
+    [200, json({ export: { otlp: { enabled: false } } })],
+    [400, json({ browser: 1 })],
+  ],
+  telemetry_events: [
+    [200, json({ type: "a", category: "api", source: { kind: "cdp" } }, key)],
+    [200, json({ type: "a", category: "api", source: { kind: "cdp" } }, key)],
+    [422, json({ type: "b", category: "api" }, key)],
+    [204, json({ type: "a", category: "page" })],
+    [400, json({ category: "api" })],
+    [400, json({}, { "idempotency-key": "\t" })],
+  ],
+  telemetry_stream: [
+    [200, {}],
+    [200, { query: "?replay=all&view=relay" }],
+    [400, { headers: { "last-event-id": "nonsense" } }],
+  ],
+  sessions_list: [[200, {}]],
+  session_get: [
+    [404, {}],
+    [400, { path: "/telemetry/sessions/No" }],
+  ],
+  session_put: [
+    [400, json([])],
+    [201, {}],
+    [200, json({ browser: { page: { enabled: false } } })],
+  ],
+  session_patch: [
+    [404, { path: "/telemetry/sessions/other" }],
+    [200, json({ export: {} })],
+    [400, json({ browser: 1 })],
+  ],
+  session_events: [
+    [200, json({ type: "a", category: "api" }, key)],
+    [422, json({ type: "b", category: "api" }, key)],
+    [204, json({ type: "a", category: "page" })],
+    [400, json({ category: "api" })],
+    [400, json({}, { "idempotency-key": "\t" })],
+  ],
+  session_stream: [
+    [200, {}],
+    [200, { query: "?replay=all&view=relay" }],
+    [400, { headers: { "last-event-id": "nonsense" } }],
+  ],
   backup_start: [[403, json({ path: "/tmp/none" })]],
   backup_state: [[403, {}]],
   backup_cancel: [[403, {}]],
@@ -299,6 +351,11 @@ test("wrong values of parameters get the codes that are described", async (t) =>
           if (answer.status === 400) codes.add(JSON.parse(answer.text).code);
         }
       }
+    const path = operation.path.replaceAll(/\{[^}]+\}/g, "No%20Name");
+    if (operation.method === "get" && path !== operation.path) {
+      const answer = await ask(server, document, operation, { path });
+      if (answer.status === 400) codes.add(JSON.parse(answer.text).code);
+    }
     const schema = operation.about.responses[400];
     const all = schema?.content["application/json"].schema.allOf[1];
     for (const code of all?.properties.code.enum ?? [])
@@ -382,7 +439,12 @@ test("a key whose first request is not answered yet is in flight", async (t) => 
   const server = await startServer(t, { control: true });
   const document = await documentOf(server);
   const line = { message: "m", level: "error" };
+  const event = { type: "a", category: "api" };
+  await server.fetch("/telemetry", { method: "PUT" });
+  await server.fetch("/telemetry/sessions/none", { method: "PUT" });
   const bodies = {
+    telemetry_events: event,
+    session_events: event,
     events: { source: "a" },
     events_batch: [{ source: "a" }],
     log: line,
@@ -440,6 +502,32 @@ test("there may be so many tokens and no more", async (t) => {
     headers: { ...made.headers, ...admin },
     status: 409,
   });
+});
+
+test("there may be so many sessions and no more", async (t) => {
+  const server = await startServer(t, { store: "memory" });
+  const document = await documentOf(server);
+  const tried = (id, status) =>
+    ask(server, document, document.operation(id), { status });
+  await tried("telemetry_patch", 404);
+  await tried("telemetry_put", 201);
+  await tried("session_put", 201);
+  await tried("telemetry_get", 200);
+  await tried("session_get", 200);
+  await tried("sessions_list", 200);
+  const put = (name, body) =>
+    server.fetch(`/telemetry/sessions/${name}`, { method: "PUT", body });
+  const browser = {};
+  for (const name of ["console", "network", "page", "interaction", "api"])
+    browser[name] = { enabled: false };
+  const off = JSON.stringify({ browser });
+  for (const name of ["default", "none"]) await put(name, off);
+  for (let i = 0; i < 256; i++) assert.equal((await put(`s-${i}`)).status, 201);
+  await tried("telemetry_put", 409);
+  await tried("session_put", 409);
+  // Where one ends another one may begin.
+  await put("s-77", off);
+  await tried("session_put", 201);
 });
 
 test("who sends too much without a token is told to wait", async (t) => {
