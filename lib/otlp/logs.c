@@ -23,7 +23,10 @@ static bool is(const char *text, const char *other) {
 }
 
 static bool ends_with(const char *text, const char *end) {
-  size_t len = text ? strlen(text) : 0, end_len = strlen(end);
+  size_t len, end_len = strlen(end);
+  if (!text)
+    return false;
+  len = strlen(text);
   return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 

@@ -108,7 +108,7 @@ static bool ends_in(const char *name, const char *end) {
 /* What the files of all processes take. With `trim`, without those set aside,
  * as many as have to go for `max_bytes`. */
 static int measure(tti_spool *s, size_t trim, size_t *out_bytes) {
-  DIR *entries;
+  DIR *entries = NULL;
   size_t total = 0;
   int error = list_directory(s, &entries);
   if (error)
@@ -184,7 +184,7 @@ static void finish(tti_spool *s, size_t index) {
 }
 
 int tti_spool_adopt(tti_spool *spool, uint64_t *out_events) {
-  DIR *entries;
+  DIR *entries = NULL;
   char name[TTI_SEGMENT_NAME_MAX] = "", mine[20];
   *out_events = 0;
   if (spool->count == LIST_MAX)
