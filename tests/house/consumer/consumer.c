@@ -1,6 +1,7 @@
 /* A C11 program that uses what is installed, and nothing else. */
 #include <stdio.h>
 #include <telltale/emitter.h>
+#include <telltale/fleet.h>
 #include <telltale/logger.h>
 #include <telltale/metrics.h>
 #include <telltale/session.h>
@@ -52,6 +53,15 @@ int main(void) {
   if (tt_signature_sign(&options, "evt_1", 7, "{}", 2, signature) ||
       tt_signature_verify(&options, &webhook, NULL))
     goto out;
+  tt_fleet *fleet = NULL;
+  tt_fleet_options fleet_options = {0};
+  fleet_options.instance_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+  if (tt_fleet_new(&fleet_options, &fleet))
+    goto out;
+  tt_fleet_increment(fleet, "runs");
+  tt_fleet_set_string(fleet, "version", "1.2.3");
+  tt_fleet_append_unique(fleet, tt_str("os", "linux"));
+  tt_fleet_free(fleet);
 #endif
   puts(tt_error_message(TT_OK));
   status = 0;

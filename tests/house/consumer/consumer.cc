@@ -1,5 +1,6 @@
 // A C++17 program that uses what is installed, and nothing else.
 #include <telltale/emitter.h>
+#include <telltale/fleet.h>
 #include <telltale/logger.h>
 #include <telltale/metrics.h>
 #include <telltale/session.h>
@@ -34,6 +35,15 @@ int main() {
   signing.secrets[0] = secret;
   if (tt_signature_sign(&signing, "evt_1", 7, "{}", 2, signature))
     return 1;
+  tt_fleet *fleet = nullptr;
+  tt_fleet_options fleet_options{};
+  fleet_options.instance_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+  if (tt_fleet_new(&fleet_options, &fleet))
+    return 1;
+  tt_fleet_increment(fleet, "runs");
+  tt_fleet_set_string(fleet, "version", "1.2.3");
+  tt_fleet_append_unique(fleet, tt_str("os", "linux"));
+  tt_fleet_free(fleet);
 #endif
   const bool ok = tt_stream_seq(stream) == 6;
   tt_emitter_free(emitter);
