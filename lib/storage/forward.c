@@ -57,8 +57,11 @@ tt_error tti_storage_begin(tt_storage_writer *w) {
     tti_log(&w->options.log, TT_LEVEL_ERROR, "storage %s: it cannot begin: %s",
             w->storage->name,
             report.problem[0] ? report.problem : tt_error_message(error));
+    tti_storage_note(w, report.problem[0] ? report.problem
+                                          : tt_error_message(error));
     return error;
   }
+  tti_storage_mended(w);
   position = beginning(w, position, resumed, there);
   if (resumed || position != 0)
     w->source.ops->seek(w->source.self, position);
@@ -72,6 +75,8 @@ tt_error tti_storage_begin(tt_storage_writer *w) {
 
 static void behind(tt_storage_writer *w, uint64_t count, uint64_t from_seq,
                    uint64_t to_seq) {
+  if (count == 0)
+    return;
   tti_log_rationed(&w->rations[LOG_BEHIND], &w->options.log, TT_LEVEL_WARN,
                    "storage %s: %llu envelopes were overwritten before they "
                    "could be stored (seq %llu to %llu)",

@@ -86,6 +86,10 @@ tt_error tti_storage_end(tt_storage_writer *w, int64_t deadline_us);
  * other. TT_ECANCELLED, TT_ETIMEOUT: not all. */
 tt_error tti_storage_settle(tt_storage_writer *w, const forward_limits *limits);
 
+/* Notes in the statistics that a call failed, and that one did not. */
+void tti_storage_note(tt_storage_writer *w, const char *problem);
+void tti_storage_mended(tt_storage_writer *w);
+
 /* Notes a call that failed, and waits as long as is due before the next.
  * TT_ECANCELLED, TT_ETIMEOUT by the limits. */
 tt_error tti_storage_failed(tt_storage_writer *w, const char *call,

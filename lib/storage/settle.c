@@ -15,7 +15,7 @@ static const char *problem_of(tt_error error, const tt_append_report *report) {
   return report->problem[0] ? report->problem : tt_error_message(error);
 }
 
-static void note(tt_storage_writer *w, const char *problem) {
+void tti_storage_note(tt_storage_writer *w, const char *problem) {
   tt_storage_writer_stats *s = &w->stats;
   pthread_mutex_lock(&w->mutex);
   s->failures++;
@@ -25,11 +25,17 @@ static void note(tt_storage_writer *w, const char *problem) {
   pthread_mutex_unlock(&w->mutex);
 }
 
+void tti_storage_mended(tt_storage_writer *w) {
+  pthread_mutex_lock(&w->mutex);
+  w->stats.failing = false;
+  pthread_mutex_unlock(&w->mutex);
+}
+
 tt_error tti_storage_failed(tt_storage_writer *w, const char *call,
                             tt_error error, const tt_append_report *report,
                             const forward_limits *limits) {
   const char *problem = problem_of(error, report);
-  note(w, problem);
+  tti_storage_note(w, problem);
   if (error == TT_ECANCELLED)
     return error;
   tti_log_rationed(&w->rations[LOG_TROUBLE], &w->options.log, TT_LEVEL_WARN,
@@ -122,9 +128,7 @@ static void worked(tt_storage_writer *w, size_t count,
                      report->problem);
   count_stored(w, count, report->rejected);
   w->failures = 0;
-  pthread_mutex_lock(&w->mutex);
-  w->stats.failing = false;
-  pthread_mutex_unlock(&w->mutex);
+  tti_storage_mended(w);
 }
 
 tt_error tti_storage_settle(tt_storage_writer *w,
@@ -153,7 +157,7 @@ tt_error tti_storage_settle(tt_storage_writer *w,
     } else if (some > 1) {
       some = (some - report.stored + 1) / 2;
     } else {
-      note(w, problem_of(error, &report));
+      tti_storage_note(w, problem_of(error, &report));
       give_up(w, &w->stats.rejected, problem_of(error, &report));
     }
   }

@@ -7,7 +7,8 @@
  * in order of seq. One thread at a time calls it, but for head, which any may
  * call. */
 typedef struct tti_source_ops {
-  /* As tti_reader_wait_next. */
+  /* As tti_reader_wait_next; a drop of 0 says that nothing up to its to_seq is
+   * for this writer. */
   tt_error (*next)(void *self, int timeout_ms, tt_cancel *cancel,
                    tti_stream_entry *out_entry, tt_read_result *out_drop);
   /* The last seq there is. */

@@ -262,6 +262,11 @@ static bool wait_closed(tt_storage_writer *w, int64_t until_us) {
   return w->state == WRITER_CLOSED;
 }
 
+void tti_storage_writer_interrupt(tt_storage_writer *writer) {
+  if (writer->storage->ops.interrupt)
+    writer->storage->ops.interrupt(writer->storage->self);
+}
+
 tt_error tt_storage_writer_stop(tt_storage_writer *writer, int timeout_ms) {
   if (!writer)
     return TT_EINVAL;
@@ -281,8 +286,7 @@ tt_error tt_storage_writer_stop(tt_storage_writer *writer, int timeout_ms) {
   bool closed = wait_closed(writer, until_us);
   if (!closed) {
     pthread_mutex_unlock(&writer->mutex);
-    if (writer->storage->ops.interrupt)
-      writer->storage->ops.interrupt(writer->storage->self);
+    tti_storage_writer_interrupt(writer);
     pthread_mutex_lock(&writer->mutex);
     closed = wait_closed(writer, until_us + GRACE_US);
   }
