@@ -47,7 +47,7 @@ static void print_options(const config *c) {
     const config_option *o = &config_options[i];
     char *path = NULL;
     tti_buf_clear(&value);
-    config_option_print(o, c, &value);
+    config_field_print(o, c, &value);
     if (i == CONFIG_ORDINAL_store && !value.len &&
         config_store_place(c, &value, &path) == TT_OK)
       tti_buf_printf(&value, "sqlite:%s", path);
@@ -69,6 +69,24 @@ static void print_options(const config *c) {
     if (tokens[i].token)
       print_setting(tokens[i].key, TTI_SLICE("****"), origin, WIDTH);
   }
+}
+
+/* Only what the sink's type has; an empty value is one that is not set. */
+static void print_sinks(const config *c) {
+  tti_buf value;
+  tti_buf_init(&value, 1 << 16);
+  for (size_t i = 0; i < c->sink_count; i++) {
+    const sink_spec *spec = &c->sinks[i];
+    putchar('\n');
+    for (size_t k = 0; k < config_sink.count; k++) {
+      const config_option *o = &config_sink.options[k];
+      tti_buf_clear(&value);
+      config_field_print(o, spec, &value);
+      if (value.len && (config_sink_types(o) & spec->kind))
+        print_setting(o->key, tti_buf_slice(&value), spec->origin, 24);
+    }
+  }
+  tti_buf_fini(&value);
 }
 
 /* What the settings alone cannot decide. */
@@ -109,6 +127,7 @@ static int check(int argc, char **argv) {
   cli_text_print(stdout, tti_slice_of(c.config_path ? c.config_path : "none"));
   putchar('\n');
   print_options(&c);
+  print_sinks(&c);
   print_notes(&c);
   config_fini(&c);
   return fflush(stdout) ? CLI_FAILED : CLI_OK;

@@ -8,6 +8,7 @@
 #include "server/history/history.h"
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
+#include "server/sinks/sinks.h"
 
 #include <pthread.h>
 
@@ -31,6 +32,7 @@ typedef struct server {
   auth *auth;
   history *history;
   backup *backup;
+  sinks *sinks;
   relay *relay;
   sessions *sessions;
   watchdog *watchdog;

@@ -120,6 +120,7 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
   store_retain(s->store, (int64_t)s->config.retain * 1000,
                s->config.retain_bytes);
+  sinks_apply(s->sinks, s->config.sinks, s->config.sink_count);
   access_log_use(s->access, &c->access);
   c->access.fd = -1;
   auth_rules *earlier = s->rules;

@@ -27,9 +27,10 @@
  * and takes them down in the same order, so that nothing hands over to a part
  * that is gone.
  *
- *   up:    config, log, store, bus, loops, auth, feed, history, relay, http
+ *   up:    config, log, store, bus, loops, auth, feed, history, sinks, relay,
+ *          http
  *   down:  http stops accepting; feed tells its subscribers to come back; the
- *          last answers go out; loops, feed, bus, store
+ *          last answers go out; loops, feed, sinks, bus, store
  */
 enum { ABORT_WAIT_MS = 200, OVERDUE_US = 500000 };
 
@@ -193,6 +194,19 @@ static tt_error make_readers(server *s) {
   return history_new(s->store, &s->history);
 }
 
+/* Before anything is accepted: a new sink that begins at the tail begins here.
+ */
+static tt_error make_sinks(server *s) {
+  sinks_options options = {.bus = s->bus,
+                           .store = s->store,
+                           .store_path = s->store_path,
+                           .metrics = s->metrics};
+  tt_error error = sinks_new(&options, &s->sinks);
+  if (error == TT_OK)
+    sinks_apply(s->sinks, s->config.sinks, s->config.sink_count);
+  return error;
+}
+
 static tt_error name_store(server *s) {
   int length = s->store_path[0]
                    ? asprintf(&s->store_text, "sqlite:%s", s->store_path)
@@ -243,6 +257,7 @@ static tt_error make_relay(server *s) {
       .store = s->store,
       .auth = s->auth,
       .backup = s->backup,
+      .sinks = s->sinks,
       .feed = s->feed,
       .history = s->history,
       .loops = s->loops,
@@ -416,14 +431,14 @@ static void barrier_done(store_job *job) {
   on_drained(((barrier *)job)->server);
 }
 
-/* Something still holds a request, so nothing that it may touch can be freed;
- * what was accepted must reach the disk all the same. */
-static void leave_as_it_is(server *s) {
+/* Something does not end, so nothing that it may touch can be freed; what was
+ * accepted must reach the disk all the same. */
+static void leave_as_it_is(server *s, const char *what) {
   static barrier all; /* outlives us: the store may finish it after we left */
   all.job = (store_job){.kind = STORE_JOB_BARRIER, .done = barrier_done};
   all.server = s;
-  server_log(TT_LEVEL_ERROR, "serve",
-             "a request does not end; leaving without it");
+  server_log(TT_LEVEL_ERROR, "serve", "%s does not end; leaving without it",
+             what);
   s->drained = false;
   if (store_submit(s->store, &all.job) == TT_OK)
     wait_drained(s, left_ms(s));
@@ -456,7 +471,7 @@ static void tear_down(server *s) {
   limit_shutdown(s);
   watchdog_stop(s->watchdog);
   if (s->http && !drain_http(s))
-    leave_as_it_is(s);
+    leave_as_it_is(s, "a request");
   feed_close(s->feed);
   for (size_t i = 0; i < s->loop_count; i++)
     loop_stop(s->loops[i]);
@@ -467,6 +482,9 @@ static void tear_down(server *s) {
   feed_free(gone);
   history_free(s->history);
   backup_free(s->backup);
+  if (s->sinks && !sinks_stop(s->sinks, (int)(left_ms(s) / 2)))
+    leave_as_it_is(s, "a sink");
+  sinks_free(s->sinks);
   if (s->bus)
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
@@ -524,6 +542,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = make_readers(s)) != TT_OK ||
       (result = name_store(s)) != TT_OK ||
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
+      (result = make_sinks(s)) != TT_OK ||
       (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
       (result = make_sessions(s, error)) != TT_OK ||

@@ -91,7 +91,23 @@ extern "C" {
     "category", "Events sent to sessions: published, or filtered")             \
   X(TT_METRIC_LABELS_OVERFLOW, COUNTER, "metrics_labels_overflow", "",         \
     "metric", NULL,                                                            \
-    "Label sets folded into \"other\" at the cardinality limit")
+    "Label sets folded into \"other\" at the cardinality limit")               \
+  X(TT_METRIC_SINK_APPENDED, COUNTER, "sink_appended", "", "sink", NULL,       \
+    "Events that a sink's storage has taken")                                  \
+  X(TT_METRIC_SINK_REJECTED, COUNTER, "sink_rejected", "", "sink", NULL,       \
+    "Events that a sink's storage would not have")                             \
+  X(TT_METRIC_SINK_GIVEN_UP, COUNTER, "sink_given_up", "", "sink", NULL,       \
+    "Events that a sink tried to store until retention took them")             \
+  X(TT_METRIC_SINK_MISSED, COUNTER, "sink_missed", "", "sink", NULL,           \
+    "Events that retention took before a sink came to them")                   \
+  X(TT_METRIC_SINK_DEAD_LETTERS, COUNTER, "sink_dead_letters", "", "sink",     \
+    NULL, "Events put into a sink's file of dead letters")                     \
+  X(TT_METRIC_SINK_FAILURES, COUNTER, "sink_failures", "", "sink", NULL,       \
+    "Calls of a sink's storage that failed")                                   \
+  X(TT_METRIC_SINK_LAG, GAUGE, "sink_lag", "", "sink", NULL,                   \
+    "Sequence numbers from a sink's position to the last event")               \
+  X(TT_METRIC_SINK_FAILING, GAUGE, "sink_failing", "", "sink", NULL,           \
+    "1 while a sink's storage fails")
 
 typedef enum tt_metric {
 #define X(id, kind, name, unit, label_a, label_b, help) id,

@@ -28,7 +28,7 @@ static bool is_same(const config_option *option, const config *a,
   tti_buf texts[2];
   for (size_t i = 0; i < 2; i++) {
     tti_buf_init(&texts[i], 1 << 17);
-    config_option_print(option, i ? b : a, &texts[i]);
+    config_field_print(option, i ? b : a, &texts[i]);
   }
   /* Out of memory: taken for changed, which harms nobody. */
   bool same = !texts[0].error && !texts[1].error &&
@@ -36,6 +36,20 @@ static bool is_same(const config_option *option, const config *a,
   tti_buf_fini(&texts[0]);
   tti_buf_fini(&texts[1]);
   return same;
+}
+
+static bool same_sinks(const config *a, const config *b) {
+  bool same = a->sink_count == b->sink_count;
+  for (size_t i = 0; same && i < a->sink_count; i++)
+    same = strcmp(a->sinks[i].text, b->sinks[i].text) == 0;
+  return same;
+}
+
+static void adopt_sinks(config *current, config *fresh, tti_buf *out_changed) {
+  if (!same_sinks(current, fresh))
+    tti_buf_printf(out_changed, "%ssinks", out_changed->len ? ", " : "");
+  swap(&current->sinks, &fresh->sinks, sizeof(current->sinks));
+  swap(&current->sink_count, &fresh->sink_count, sizeof(current->sink_count));
 }
 
 void config_adopt(config *current, config *fresh, tti_buf *out_changed,
@@ -52,4 +66,5 @@ void config_adopt(config *current, config *fresh, tti_buf *out_changed,
          size_of(o->type));
     swap(&current->origins[i], &fresh->origins[i], sizeof(char *));
   }
+  adopt_sinks(current, fresh, out_changed);
 }

@@ -2,6 +2,7 @@
 #define CONFIG_CONFIG_H
 
 #include "lib/base/buf.h"
+#include "server/sinks/spec.h"
 #include "server/store/store.h"
 
 /* The one option table: each option's type, whether SIGHUP re-reads it, its
@@ -119,6 +120,8 @@ typedef struct config {
   char *token_ingest; /* TELLTALE_TOKEN_INGEST or …_FILE; never in YAML */
   char *token_read;
   char *token_admin;
+  sink_spec *sinks; /* `sinks:`, from the file only */
+  size_t sink_count;
   char *test_control; /* --test-control PATH, in the test build only */
   char *config_path;  /* the file that was read, or NULL */
   char *warnings;     /* lines for the log, such as a token file that everyone

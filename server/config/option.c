@@ -18,6 +18,9 @@ const config_option config_options[] = {
 const size_t config_option_count =
     sizeof(config_options) / sizeof(config_options[0]);
 
+const config_table config_main = {
+    config_options, sizeof(config_options) / sizeof(config_options[0])};
+
 /* What a value may be, beyond its type. */
 typedef struct limit {
   const char *key;
@@ -28,9 +31,12 @@ typedef struct limit {
 static const char *const access_logs[] = {"off", "logfmt", "json", NULL};
 static const char *const buses[] = {"local", NULL};
 static const char *const durabilities[] = {"memory", "commit", "sync", NULL};
+static const char *const fsyncs[] = {"flush", "always", "never", NULL};
+static const char *const froms[] = {"oldest", "tail", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"debug", "info",  "warn",
                                          "error", "fatal", NULL};
+static const char *const sink_types[] = {"jsonl", "s2", "otlp", NULL};
 
 #define KIB UINT64_C(1024)
 #define GIB (KIB * KIB * KIB)
@@ -56,6 +62,14 @@ static const limit limits[] = {
     {"limits.open_rate", NULL, 1, 1000000},
     {"limits.open_burst", NULL, 1, 1000000},
     {"shutdown_timeout", NULL, 0, DAY},
+    {"sinks.dead_letters_max", NULL, KIB, 1024 * GIB},
+    {"sinks.from", froms, 0, 0},
+    {"sinks.fsync", fsyncs, 0, 0},
+    {"sinks.keep", NULL, 0, 1000000},
+    {"sinks.max_age", NULL, 0, 36500 * DAY},
+    {"sinks.max_bytes", NULL, KIB, 1024 * GIB},
+    {"sinks.timeout", NULL, 0, 600000},
+    {"sinks.type", sink_types, 0, 0},
     {"watchdog", NULL, 100, DAY},
     {"watchdog_exit", NULL, 0, DAY},
 };
@@ -72,10 +86,11 @@ const char *const *config_option_words(const config_option *option) {
   return l ? l->words : NULL;
 }
 
-const config_option *config_option_by_key(tti_slice key) {
-  for (size_t i = 0; i < config_option_count; i++)
-    if (tti_slice_eq(key, tti_slice_of(config_options[i].key)))
-      return &config_options[i];
+const config_option *config_table_find(const config_table *table,
+                                       tti_slice key) {
+  for (size_t i = 0; i < table->count; i++)
+    if (tti_slice_eq(key, tti_slice_of(table->options[i].key)))
+      return &table->options[i];
   return NULL;
 }
 
@@ -86,12 +101,14 @@ const config_option *config_option_by_flag(tti_slice flag) {
   return NULL;
 }
 
-static const char *nearest(tti_slice text, bool flags) {
+static const char *nearest(const config_table *table, tti_slice text,
+                           bool flags) {
   const char *best = NULL;
   /* Half the letters wrong is another word, not a slip. */
   unsigned best_distance = (unsigned)(text.len / 2) + 1;
-  for (size_t i = 0; i < config_option_count; i++) {
-    const char *name = flags ? config_options[i].flag : config_options[i].key;
+  for (size_t i = 0; i < table->count; i++) {
+    const config_option *o = &table->options[i];
+    const char *name = flags ? o->flag : o->key;
     unsigned distance = tti_slice_distance(text, tti_slice_of(name));
     if (distance < best_distance) {
       best_distance = distance;
@@ -101,12 +118,12 @@ static const char *nearest(tti_slice text, bool flags) {
   return best;
 }
 
-const char *config_nearest_key(tti_slice key) {
-  return nearest(key, false);
+const char *config_table_nearest(const config_table *table, tti_slice key) {
+  return nearest(table, key, false);
 }
 
 const char *config_nearest_flag(tti_slice flag) {
-  return nearest(flag, true);
+  return nearest(&config_main, flag, true);
 }
 
 static char *copy(tti_slice text) {
@@ -284,6 +301,12 @@ static const char *list_wants(const config_option *option, tti_slice item) {
     return "names of 1 to 64 letters, digits and . _ -";
   if (strcmp(option->key, "types") == 0 && !is_type(item))
     return "TYPE=CATEGORY, such as console_error=console";
+  if (strcmp(option->key, "sinks.filter.kinds") == 0 &&
+      !tti_slice_eq(item, TTI_SLICE("relay")) &&
+      !tti_slice_eq(item, TTI_SLICE("session")) &&
+      !tti_slice_eq(item, TTI_SLICE("published")) &&
+      !tti_slice_eq(item, TTI_SLICE("log")))
+    return "relay, session, published and log";
   if (strcmp(option->key, "open") == 0 &&
       !tti_slice_eq(item, TTI_SLICE("ingest")) &&
       !tti_slice_eq(item, TTI_SLICE("fleet")))
@@ -368,11 +391,17 @@ static tt_error set_field(const config_option *option, tti_slice text,
   return TT_EINVAL;
 }
 
+tt_error config_field_set(const config_option *option, tti_slice text,
+                          bool append, const char *where, tti_buf *out_error,
+                          void *base) {
+  return set_field(option, tti_slice_trim(text), append, where, out_error,
+                   (char *)base + option->offset);
+}
+
 tt_error config_option_set(const config_option *option, tti_slice text,
                            bool append, const char *where, tti_buf *out_error,
                            config *c) {
-  tt_error error = set_field(option, tti_slice_trim(text), append, where,
-                             out_error, (char *)c + option->offset);
+  tt_error error = config_field_set(option, text, append, where, out_error, c);
   if (error != TT_OK)
     return error;
   char *origin = copy(tti_slice_of(where));
@@ -383,9 +412,9 @@ tt_error config_option_set(const config_option *option, tti_slice text,
   return TT_OK;
 }
 
-void config_option_print(const config_option *option, const config *c,
-                         tti_buf *out) {
-  const void *field = (const char *)c + option->offset;
+void config_field_print(const config_option *option, const void *base,
+                        tti_buf *out) {
+  const void *field = (const char *)base + option->offset;
   char text[CONFIG_VALUE_MAX] = "";
   switch (option->type) {
   case CONFIG_TYPE_STRING:
@@ -412,15 +441,26 @@ void config_option_print(const config_option *option, const config *c,
   tti_buf_append_text(out, text);
 }
 
-void config_fini(config *c) {
-  for (size_t i = 0; i < config_option_count; i++) {
-    void *field = (char *)c + config_options[i].offset;
-    if (config_options[i].type == CONFIG_TYPE_STRING)
+void config_fields_free(const config_table *table, void *base) {
+  for (size_t i = 0; i < table->count; i++) {
+    void *field = (char *)base + table->options[i].offset;
+    if (table->options[i].type == CONFIG_TYPE_STRING)
       free(*(char **)field);
-    else if (config_options[i].type == CONFIG_TYPE_LIST)
+    else if (table->options[i].type == CONFIG_TYPE_LIST)
       free_list(*(char ***)field);
-    free(c->origins[i]);
   }
+}
+
+void config_fini(config *c) {
+  config_fields_free(&config_main, c);
+  for (size_t i = 0; i < config_option_count; i++)
+    free(c->origins[i]);
+  for (size_t i = 0; i < c->sink_count; i++) {
+    config_fields_free(&config_sink, &c->sinks[i]);
+    free(c->sinks[i].origin);
+    free(c->sinks[i].text);
+  }
+  free(c->sinks);
   free(c->token_ingest);
   free(c->token_read);
   free(c->token_admin);

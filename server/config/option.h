@@ -27,34 +27,66 @@ typedef struct config_option {
 extern const config_option config_options[];
 extern const size_t config_option_count;
 
-/* NULL: no such option. `flag` with its two dashes. */
-const config_option *config_option_by_key(tti_slice key);
+/* Options that fill one kind of struct, at their offsets. */
+typedef struct config_table {
+  const config_option *options;
+  size_t count;
+} config_table;
+
+extern const config_table config_main; /* config_options, of a config */
+
+/* NULL: no such option. */
+const config_option *config_table_find(const config_table *table,
+                                       tti_slice key);
+/* The known key that is nearest to an unknown one; NULL when none is near.
+ * Static. */
+const char *config_table_nearest(const config_table *table, tti_slice key);
+
+/* Checks a text and gives it to its field in `base`, freeing the earlier value;
+ * a LIST takes a comma list, `append` keeps what it has. `where`
+ * ("telltale.yaml:3", "--listen", "TELLTALE_LISTEN") begins the sentence in
+ * *out_error. TT_EINVAL, TT_ENOMEM. */
+tt_error config_field_set(const config_option *option, tti_slice text,
+                          bool append, const char *where, tti_buf *out_error,
+                          void *base);
+/* Appends a field's value, as a text that config_field_set would take. */
+void config_field_print(const config_option *option, const void *base,
+                        tti_buf *out);
+void config_fields_free(const config_table *table, void *base);
+
+/* NULL: no such option; `flag` with its two dashes. */
 const config_option *config_option_by_flag(tti_slice flag);
 
 /* The words that an option's value is one of, NULL-terminated and static; NULL:
  * any text. */
 const char *const *config_option_words(const config_option *option);
 
-/* The known key (or flag) that is nearest to an unknown one; NULL when none is
- * near. Static. */
-const char *config_nearest_key(tti_slice key);
+/* The known flag that is nearest to an unknown one; NULL when none is near.
+ * Static. */
 const char *config_nearest_flag(tti_slice flag);
 
-/* Checks a text and gives it to its field, freeing the earlier value; a LIST
- * takes a comma list, `append` keeps what it has. `where` ("telltale.yaml:3",
- * "--listen", "TELLTALE_LISTEN") begins the sentence in *out_error, and is kept
- * as the value's origin. TT_EINVAL, TT_ENOMEM. */
+/* config_field_set for the config's own options; `where` is kept as the value's
+ * origin. */
 tt_error config_option_set(const config_option *option, tti_slice text,
                            bool append, const char *where, tti_buf *out_error,
                            config *c);
-
-/* Appends an option's value, as a text that config_option_set would take. */
-void config_option_print(const config_option *option, const config *c,
-                         tti_buf *out);
 
 /* Reads a YAML text into the config. `name` is the file's, for messages; the
  * text is borrowed. TT_EPARSE, TT_EINVAL, TT_ENOMEM. */
 tt_error config_read_yaml(const char *name, tti_slice text, tti_buf *out_error,
                           config *c);
+
+/* ---- sink.c ---- */
+
+extern const config_table config_sink; /* of a sink_spec */
+
+/* Appends an entry with the defaults in it, which begins at `where`.
+ * TT_ETOOBIG: there are as many as there may be; TT_ENOMEM. */
+tt_error config_sink_add(config *c, const char *where, sink_spec **out_spec);
+/* The types of sink (sink_type bits) that have an option of config_sink. */
+unsigned config_sink_types(const config_option *option);
+/* Checks the last entry, now that all of it was read. `given` has a bit for
+ * each option that was. TT_EINVAL, TT_ENOMEM. */
+tt_error config_sink_check(config *c, uint64_t given, tti_buf *out_error);
 
 #endif

@@ -20,8 +20,10 @@ typedef struct reader {
   const char *name;
   tti_buf *error;
   config *config;
-  char key[KEY_MAX]; /* the path so far, dotted */
-  uint64_t seen;     /* one bit an option: it was given */
+  const config_table *table; /* config_main, or of the entry of a list */
+  sink_spec *sink;           /* that entry; NULL: none */
+  char key[KEY_MAX];         /* the path so far, dotted */
+  uint64_t seen;             /* one bit an option of the table: it was given */
 } reader;
 
 static size_t line_of(const reader *r) {
@@ -64,10 +66,10 @@ static tti_slice scalar(const reader *r) {
 }
 
 /* "ring" is a section when an option's key begins with "ring.". */
-static bool is_section(const char *path) {
+static bool is_section(const config_table *table, const char *path) {
   size_t len = strlen(path);
-  for (size_t i = 0; i < config_option_count; i++) {
-    const char *key = config_options[i].key;
+  for (size_t i = 0; i < table->count; i++) {
+    const char *key = table->options[i].key;
     if (strncmp(key, path, len) == 0 && key[len] == '.')
       return true;
   }
@@ -75,7 +77,7 @@ static bool is_section(const char *path) {
 }
 
 static tt_error unknown(reader *r) {
-  const char *near = config_nearest_key(tti_slice_of(r->key));
+  const char *near = config_table_nearest(r->table, tti_slice_of(r->key));
   if (near)
     return fail(r, "unknown key \"%s\"; did you mean \"%s\"?", r->key, near);
   return fail(r,
@@ -115,7 +117,10 @@ static tt_error set(reader *r, const config_option *option, tti_slice text,
                     bool append) {
   char where[300];
   snprintf(where, sizeof(where), "%s:%zu", r->name, line_of(r));
-  return config_option_set(option, text, append, where, r->error, r->config);
+  return r->sink
+             ? config_field_set(option, text, append, where, r->error, r->sink)
+             : config_option_set(option, text, append, where, r->error,
+                                 r->config);
 }
 
 static tt_error read_list(reader *r, const config_option *option) {
@@ -163,20 +168,70 @@ static tt_error read_pairs(reader *r, const config_option *option) {
 
 static tt_error read_mapping(reader *r, unsigned depth);
 
+/* One entry of `sinks:`, from its mapping's start to its end. */
+static tt_error read_sink(reader *r) {
+  char where[300];
+  uint64_t seen = r->seen;
+  snprintf(where, sizeof(where), "%s:%zu", r->name, line_of(r));
+  tt_error error = config_sink_add(r->config, where, &r->sink);
+  if (error == TT_ETOOBIG)
+    return fail(r, "there are too many sinks");
+  if (error != TT_OK)
+    return error;
+  r->table = &config_sink;
+  r->seen = 0;
+  error = read_mapping(r, 1);
+  if (error == TT_OK)
+    error = config_sink_check(r->config, r->seen, r->error);
+  r->table = &config_main;
+  r->sink = NULL;
+  r->seen = seen;
+  return error;
+}
+
+static bool is_sinks(const reader *r) {
+  return !r->sink && strcmp(r->key, "sinks") == 0;
+}
+
+static tt_error read_sinks(reader *r) {
+  if (r->config->sink_count)
+    return fail(r, "sinks is given twice");
+  bool none = r->event.type == YAML_SCALAR_EVENT && !scalar(r).len;
+  if (none)
+    return TT_OK;
+  if (r->event.type != YAML_SEQUENCE_START_EVENT)
+    return fail(r, "sinks takes a list, an entry of which begins with "
+                   "\"- name: archive\"");
+  for (;;) {
+    tt_error error = next(r);
+    if (error != TT_OK || (error = check_plain(r)) != TT_OK)
+      return error;
+    if (r->event.type == YAML_SEQUENCE_END_EVENT)
+      return TT_OK;
+    if (r->event.type != YAML_MAPPING_START_EVENT)
+      return fail(r, "a sink is keys and values, such as \"name: archive\"");
+    if ((error = read_sink(r)) != TT_OK)
+      return error;
+  }
+}
+
 /* The value of r->key; its event is the current one. */
 static tt_error read_value(reader *r, unsigned depth) {
-  const config_option *option = config_option_by_key(tti_slice_of(r->key));
+  const config_option *option =
+      config_table_find(r->table, tti_slice_of(r->key));
   tt_error error = check_plain(r);
   if (error != TT_OK)
     return error;
+  if (is_sinks(r))
+    return read_sinks(r);
   if (!option) {
-    if (!is_section(r->key))
+    if (!is_section(r->table, r->key))
       return unknown(r);
     if (r->event.type != YAML_MAPPING_START_EVENT)
       return fail(r, "%s takes keys below it, not a value", r->key);
     return read_mapping(r, depth + 1);
   }
-  uint64_t bit = UINT64_C(1) << (option - config_options);
+  uint64_t bit = UINT64_C(1) << (option - r->table->options);
   if (r->seen & bit)
     return fail(r, "%s is given twice", r->key);
   r->seen |= bit;
@@ -214,7 +269,8 @@ static tt_error read_mapping(reader *r, unsigned depth) {
              (int)key.len, key.ptr);
     /* An unknown key is told with the key's line, not its value's. */
     tti_slice path = tti_slice_of(r->key);
-    if (!config_option_by_key(path) && !is_section(r->key))
+    if (!config_table_find(r->table, path) && !is_section(r->table, r->key) &&
+        !is_sinks(r))
       return unknown(r);
     if ((error = next(r)) != TT_OK || (error = read_value(r, depth)) != TT_OK)
       return error;
@@ -246,7 +302,8 @@ static tt_error read_document(reader *r) {
 
 tt_error config_read_yaml(const char *name, tti_slice text, tti_buf *out_error,
                           config *c) {
-  reader r = {.name = name, .error = out_error, .config = c};
+  reader r = {
+      .name = name, .error = out_error, .config = c, .table = &config_main};
   if (!yaml_parser_initialize(&r.parser))
     return TT_ENOMEM;
   yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

@@ -88,6 +88,14 @@ static void backup_cancel(http_request *request, void *context) {
   backup_serve_cancel(request, ((relay *)context)->options.backup);
 }
 
+static void sinks_list(http_request *request, void *context) {
+  sinks_serve_list(request, ((relay *)context)->options.sinks);
+}
+
+static void sinks_requeue(http_request *request, void *context) {
+  sinks_serve_requeue(request, ((relay *)context)->options.sinks);
+}
+
 static void serve_file(http_request *request, void *context) {
   const http_file *file = context;
   http_reply_header(request, "Content-Security-Policy",
@@ -181,6 +189,10 @@ static void make_routes(relay *r) {
        false, &backup_state_about},
       {HTTP_DELETE_, "/api/v1/backup", "backup_cancel", backup_cancel,
        AUTH_ADMIN, BACKUP_BODY, false, &backup_cancel_about},
+      {HTTP_GET_, "/api/v1/sinks", "sinks_list", sinks_list, AUTH_READ, 0,
+       false, &sinks_list_about},
+      {HTTP_POST_, "/api/v1/sinks/{name}/requeue", "sinks_requeue",
+       sinks_requeue, AUTH_ADMIN, TOKEN_BODY, false, &sinks_requeue_about},
   };
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
     add_route(r, (http_route){.methods = table[i].methods,

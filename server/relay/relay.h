@@ -7,6 +7,7 @@
 #include "server/feed/feed.h"
 #include "server/history/history.h"
 #include "server/http/http.h"
+#include "server/sinks/sinks.h"
 #include "server/store/store.h"
 #include <telltale/metrics.h>
 
@@ -20,6 +21,7 @@ typedef struct relay_options {
   store *store;
   auth *auth;
   backup *backup;
+  sinks *sinks;
   feed *feed;
   history *history;
   loop *const *loops;

@@ -175,6 +175,7 @@ void relay_serve_metrics(http_request *request, void *context) {
   scrape_feed(r);
   scrape_http(r);
   scrape_gauges(r);
+  sinks_scrape(r->options.sinks);
   tt_error error = tt_metrics_prometheus_render(r->options.metrics, openmetrics,
                                                 &text, &len);
   pthread_mutex_unlock(&r->scrape->mutex);

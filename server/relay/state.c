@@ -292,6 +292,8 @@ void relay_serve_status(http_request *request, void *context) {
   write_u64(&body, "stalled", usage.stalled + usage.crowded);
   tti_buf_append_text(&body, "},\"subscribers\":");
   tti_buf_append_u64(&body, feeds.subscribers);
+  tti_buf_append_char(&body, ',');
+  sinks_write_status(r->options.sinks, &body);
   write_dropped(&body, r);
   tti_buf_printf(&body, ",\"tokens\":%s",
                  auth_has_tokens(r->options.auth) ? "true" : "false");

@@ -129,8 +129,7 @@ void sink_position_missed_get(sink_position *p, sink_missed *out_missed) {
 /* ---- Life ---- */
 
 bool sink_position_settle(sink_position *p, int timeout_ms) {
-  int64_t us =
-      tti_monotonic_us(&tti_clock_system) + (int64_t)timeout_ms * 1000;
+  int64_t us = tti_monotonic_us(&tti_clock_system) + (int64_t)timeout_ms * 1000;
   struct timespec until = {.tv_sec = (time_t)(us / 1000000),
                            .tv_nsec = (long)(us % 1000000) * 1000};
   int waited = 0;
@@ -154,8 +153,8 @@ static bool parse(sink_position *p, const tti_buf *text) {
   json_decref(root);
   if (good) {
     p->seq = (uint64_t)seq;
-    p->missed = (sink_missed){(uint64_t)missed, (uint64_t)from, (uint64_t)to,
-                              at};
+    p->missed =
+        (sink_missed){(uint64_t)missed, (uint64_t)from, (uint64_t)to, at};
   }
   return good;
 }

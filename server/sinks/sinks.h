@@ -22,10 +22,10 @@ typedef struct sinks_options {
   tt_metrics *metrics;
 } sinks_options;
 
-/* The storage of an entry. TT_EINVAL with a sentence in *out_error; TT_ENOMEM.
- * Opens nothing but files of tokens and certificates. */
-tt_error sinks_storage_new(const sink_spec *spec, tti_buf *out_error,
-                           tt_storage **out_storage);
+/* Whether a sink can be made of an entry. Reads files of tokens and
+ * certificates, opens nothing. TT_EINVAL with a sentence in *out_error;
+ * TT_ENOMEM. */
+tt_error sinks_check(const sink_spec *spec, tti_buf *out_error);
 
 /* Without any sink yet. */
 tt_error sinks_new(const sinks_options *options, sinks **out_sinks);

@@ -296,7 +296,8 @@ static tt_error from_ring(source *s, int timeout_ms, tt_cancel *cancel,
   return TT_OK;
 }
 
-/* A read that failed: later again, but not in a drain, which nothing cancels. */
+/* A read that failed: later again, but not in a drain, which nothing cancels.
+ */
 static tt_error failed(source *s, tt_error error, tt_cancel *cancel) {
   tt_log_hook hook = server_log_hook("sinks");
   if (error != TT_EFULL)
@@ -307,9 +308,7 @@ static tt_error failed(source *s, tt_error error, tt_cancel *cancel) {
                      s->o.name);
   if (!cancel)
     return error;
-  return tti_cancel_pause(cancel, now_us() + RETRY_US)
-             ? TT_ECANCELLED
-             : TT_OK;
+  return tti_cancel_pause(cancel, now_us() + RETRY_US) ? TT_ECANCELLED : TT_OK;
 }
 
 static bool row_found(source *s, tti_stream_entry *out_entry) {
@@ -383,8 +382,7 @@ static tt_error source_next(void *self, int timeout_ms, tt_cancel *cancel,
                             tti_stream_entry *out_entry,
                             tt_read_result *out_drop) {
   source *s = self;
-  int64_t until_us =
-      timeout_ms > 0 ? now_us() + (int64_t)timeout_ms * 1000 : 0;
+  int64_t until_us = timeout_ms > 0 ? now_us() + (int64_t)timeout_ms * 1000 : 0;
   bool found = false;
   tt_error error = TT_OK;
   while (!found && !error) {

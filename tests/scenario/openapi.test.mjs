@@ -291,6 +291,8 @@ const calls = {
   backup_start: [[403, json({ path: "/tmp/none" })]],
   backup_state: [[403, {}]],
   backup_cancel: [[403, {}]],
+  sinks_list: [[200, {}]],
+  sinks_requeue: [[404, {}]],
 };
 
 test("the document is valid OpenAPI 3.1", async (t) => {

@@ -1,0 +1,155 @@
+#include "server/config/option.h"
+
+#include "server/sinks/sinks.h"
+#include <stdlib.h>
+
+enum { SINKS_MAX = 64, TEXT_MAX = 1 << 17 };
+
+static const config_option sink_options[] = {
+#define X(field, type, sinks, key, value, help)                                \
+  {CONFIG_TYPE_##type,        true, key, "", "", value, help,                  \
+   offsetof(sink_spec, field)},
+    SINK_FIELD_MAP(X)
+#undef X
+};
+
+static const unsigned types_of[] = {
+#define X(field, type, sinks, key, value, help) sinks,
+    SINK_FIELD_MAP(X)
+#undef X
+};
+
+enum {
+#define X(field, type, sinks, key, value, help) FIELD_##field,
+  SINK_FIELD_MAP(X)
+#undef X
+      FIELD_COUNT
+};
+
+const config_table config_sink = {sink_options, FIELD_COUNT};
+
+unsigned config_sink_types(const config_option *option) {
+  return types_of[option - sink_options];
+}
+
+tt_error config_sink_add(config *c, const char *where, sink_spec **out_spec) {
+  if (c->sink_count == SINKS_MAX)
+    return TT_ETOOBIG;
+  sink_spec *grown = realloc(c->sinks, (c->sink_count + 1) * sizeof(*grown));
+  if (!grown)
+    return TT_ENOMEM;
+  c->sinks = grown;
+  sink_spec *spec = &grown[c->sink_count++];
+  *spec = (sink_spec){.origin = strdup(where)};
+  if (!spec->origin)
+    return TT_ENOMEM;
+  for (size_t i = 0; i < FIELD_COUNT; i++) {
+    const config_option *o = &sink_options[i];
+    tti_buf none;
+    tti_buf_init(&none, 0);
+    if (o->type == CONFIG_TYPE_STRING && !o->value[0]) {
+      /* Empty is what the words of an option may not allow. */
+      char **field = (char **)(void *)((char *)spec + o->offset);
+      if (!(*field = strdup("")))
+        return TT_ENOMEM;
+      continue;
+    }
+    tt_error error =
+        config_field_set(o, tti_slice_of(o->value), false, where, &none, spec);
+    if (error != TT_OK)
+      return error;
+  }
+  *out_spec = spec;
+  return TT_OK;
+}
+
+/* ---- All of an entry ---- */
+
+static tt_error refuse(const sink_spec *spec, tti_buf *out_error,
+                       const char *why) {
+  tti_buf_printf(out_error, "%s: %s", spec->origin, why);
+  return TT_EINVAL;
+}
+
+static bool is_name(const char *name) {
+  size_t len = strlen(name);
+  return len > 0 && len <= 64 &&
+         strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static tt_error check_name(const config *c, const sink_spec *spec,
+                           tti_buf *out_error) {
+  if (!is_name(spec->name))
+    return refuse(spec, out_error,
+                  "a sink needs a name of a-z, 0-9 and -, at most 64");
+  for (size_t i = 0; i + 1 < c->sink_count; i++)
+    if (strcmp(c->sinks[i].name, spec->name) == 0) {
+      tti_buf_printf(out_error, "%s: sink %s is there already, from %s",
+                     spec->origin, spec->name, c->sinks[i].origin);
+      return TT_EINVAL;
+    }
+  return TT_OK;
+}
+
+static tt_error check_type(sink_spec *spec, uint64_t given,
+                           tti_buf *out_error) {
+  if (!*spec->type)
+    return refuse(spec, out_error, "a sink needs a type: jsonl, s2 or otlp");
+  spec->kind = strcmp(spec->type, "jsonl") == 0 ? SINK_JSONL
+               : strcmp(spec->type, "s2") == 0  ? SINK_S2
+                                                : SINK_OTLP;
+  for (size_t i = 0; i < FIELD_COUNT; i++)
+    if ((given >> i & 1) && !(types_of[i] & spec->kind)) {
+      tti_buf_printf(out_error, "%s: sink %s: a sink of type %s has no %s",
+                     spec->origin, spec->name, spec->type,
+                     sink_options[i].key + sizeof("sinks.") - 1);
+      return TT_EINVAL;
+    }
+  return TT_OK;
+}
+
+/* A storage writer begins with what there is; an exporter of OTLP with what
+ * comes. */
+static tt_error set_from(sink_spec *spec) {
+  if (*spec->from)
+    return TT_OK;
+  char *from = strdup(spec->kind == SINK_OTLP ? "tail" : "oldest");
+  if (!from)
+    return TT_ENOMEM;
+  free(spec->from);
+  spec->from = from;
+  return TT_OK;
+}
+
+static tt_error set_text(sink_spec *spec) {
+  tti_buf text;
+  tti_buf_init(&text, TEXT_MAX);
+  for (size_t i = 0; i < FIELD_COUNT; i++) {
+    tti_buf_append_text(&text, sink_options[i].key);
+    tti_buf_append_char(&text, '=');
+    config_field_print(&sink_options[i], spec, &text);
+    tti_buf_append_char(&text, '\n');
+  }
+  spec->text = tti_buf_take(&text, NULL);
+  tti_buf_fini(&text);
+  return spec->text ? TT_OK : TT_ENOMEM;
+}
+
+tt_error config_sink_check(config *c, uint64_t given, tti_buf *out_error) {
+  sink_spec *spec = &c->sinks[c->sink_count - 1];
+  const char *at = strchr(spec->endpoint, '@');
+  tt_error error = check_name(c, spec, out_error);
+  if (error == TT_OK)
+    error = check_type(spec, given, out_error);
+  if (error == TT_OK && at)
+    return refuse(spec, out_error,
+                  "a password in the endpoint would be shown: put a token in "
+                  "a file and name it with token_file");
+  if (error == TT_OK)
+    error = set_from(spec);
+  if (error == TT_OK)
+    error = set_text(spec);
+  if (error == TT_OK)
+    error = sinks_check(spec, out_error);
+  return error;
+}
