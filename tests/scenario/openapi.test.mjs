@@ -11,6 +11,7 @@ import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { exchange, request } from "../harness/raw.mjs";
 import { startServer, temporaryFolder, until } from "../harness/server.mjs";
+import { sinkServer } from "../harness/sinks.mjs";
 
 const tokens = {
   TELLTALE_TOKEN_INGEST: `tt_${"i".repeat(43)}`,
@@ -484,6 +485,25 @@ test("backups over the admin socket answer as described", async (t) => {
   await tried("backup_state", 200);
   await tried("backup_cancel", 202);
   await server.control("release store.backup");
+});
+
+test("sinks answer as described", async (t) => {
+  for (const [store, status] of [[undefined, 202], ["memory", 409]]) {
+    const folder = await temporaryFolder(t);
+    const out = path.join(folder, "out");
+    const entry = { name: "out", type: "jsonl", path: out };
+    const server = await sinkServer(t, [entry], { folder, store });
+    const document = await documentOf(server);
+    await ask(server, document, document.operation("sinks_requeue"), {
+      path: "/api/v1/sinks/out/requeue",
+      status,
+    });
+    const list = document.operation("sinks_list");
+    await until(async () => {
+      const { text } = await ask(server, document, list, { status: 200 });
+      return status === 409 || text.includes('"requeue"');
+    });
+  }
 });
 
 test("there may be so many tokens and no more", async (t) => {
