@@ -181,11 +181,37 @@ static void refuses(void **state) {
   tti_filter_free(NULL);
 }
 
+/* By the beginning of the session's id; such a filter is one of its own. */
+static void of_one_session(void **state) {
+  (void)state;
+  static const char *const adds[] = {"source=shop"};
+  tti_filter *filter = filter_of(adds, 1);
+  assert_int_equal(tti_filter_session(filter, "abc"), TT_OK);
+  assert_string_equal(tti_filter_text(filter), "source=shop&session=abc");
+  static const struct {
+    const char *source, *id;
+    bool want;
+  } rows[] = {{"shop", "abc", true}, {"shop", "abcdef", true},
+              {"shop", "ab", false}, {"shop", "xabc", false},
+              {"shop", "", false},   {"other", "abc", false}};
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    tti_record r = record_of(rows[i].source, "c", "a", "info", "");
+    r.session_id = tti_slice_of(rows[i].id);
+    assert_int_equal(tti_filter_match(filter, &r), rows[i].want);
+  }
+  tti_filter_free(filter);
+  filter = filter_of(adds, 0);
+  assert_int_equal(tti_filter_session(filter, "abc"), TT_OK);
+  assert_false(tti_filter_is_empty(filter));
+  tti_filter_free(filter);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(matches),        cmocka_unit_test(own_levels),
       cmocka_unit_test(canonical_text), cmocka_unit_test(names_channels),
       cmocka_unit_test(refuses),        cmocka_unit_test(from_level),
+      cmocka_unit_test(of_one_session),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
