@@ -33,12 +33,15 @@ static void show(tti_buf *out, show_fn fn, const cli_option *option,
                  const char *const *words) {
   static const char *const levels[] = {"debug", "info",  "warn",
                                        "error", "fatal", NULL};
+  static const char *const views[] = {"relay", "envelope", NULL};
   shown s = {.name = option->name,
              .letter = option->letter,
              .argument = option->argument,
              .help = option->help};
   if (s.argument && !strcmp(s.argument, "LEVEL"))
     words = levels;
+  if (s.argument && !strcmp(s.argument, "VIEW"))
+    words = views;
   s.file = s.argument && !strcmp(s.argument, "FILE");
   for (size_t len = 0; words && *words && len < sizeof(s.words); words++)
     len += (size_t)snprintf(s.words + len, sizeof(s.words) - len, "%s%s",
