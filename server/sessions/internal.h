@@ -43,6 +43,11 @@ void sessions_reply_missing(http_request *request, tti_slice name);
 /* Applies the body of a PUT or, with `merge`, of a PATCH, and answers. */
 void sessions_change(sessions *s, http_request *request, bool merge);
 
+/* Answers with the envelope that is stored under `seq`; with `fallback`, which
+ * is taken over, when it is not kept any more. */
+void sessions_replay(sessions *s, http_request *request, uint64_t seq,
+                     tti_buf *fallback);
+
 /* ---- about.c ---- */
 extern const http_description sessions_get_about, sessions_put_about,
     sessions_patch_about, sessions_publish_about, sessions_stream_about,

@@ -174,7 +174,10 @@ static void answer_publish(http_request *request, void *context,
   tti_buf_append_text(&body, "{\"seq\":");
   tti_buf_append_u64(&body, captured->seq);
   tti_buf_append_slice(&body, captured->event);
-  sessions_reply(request, 200, &body);
+  if (captured->replayed && !body.error)
+    sessions_replay(s, request, captured->seq, &body);
+  else
+    sessions_reply(request, 200, &body);
   tti_buf_fini(&body);
 }
 
