@@ -167,26 +167,37 @@ static bool compose(session_change *c) {
   return false;
 }
 
-/* In force. Under the mutex; answers whether the export has to be told. */
-static bool install(session_change *c) {
+static bool exports(const session_table *t, tti_slice name) {
+  const session *one = session_find(t, name);
+  return one && one->otlp;
+}
+
+/* In force. Under the mutex. The table that was is the change's to free. */
+static void install(session_change *c) {
   sessions *s = c->sessions;
   session_table before = s->table;
   s->table = c->table;
   c->table = before;
   tt_metrics_set(s->options.metrics, TT_METRIC_SESSIONS, (double)s->table.count,
                  NULL, NULL);
-  bool exporting = session_any_exports(&s->table);
-  bool tell = exporting != s->exporting;
-  s->exporting = exporting;
-  return tell;
 }
 
-static void tell_export(sessions *s, bool enabled) {
-  if (s->on_export)
-    s->on_export(s->export_context, enabled);
-  else if (enabled)
+/* Before the next change is begun, so that one is told after the other. */
+static void tell_export(session_change *c) {
+  sessions *s = c->sessions;
+  bool was = exports(&c->table, c->name);
+  bool is = c->outcome != CLEARED && c->after.otlp;
+  char name[SESSION_NAME_MAX + 1], prefix[SESSION_ID_OF_NAME + 1];
+  if (was == is)
+    return;
+  if (s->on_export) {
+    snprintf(name, sizeof(name), "%.*s", (int)c->name.len, c->name.ptr);
+    session_id_of_name(name, prefix);
+    s->on_export(s->export_context, name, prefix, is, false);
+  } else if (is) {
     server_log(TT_LEVEL_WARN, "sessions",
                "otlp export enabled but no destination");
+  }
 }
 
 /* On the store's writer, or within store_submit. */
@@ -196,10 +207,9 @@ static void stored(store_job *job) {
   sessions *s = c->sessions;
   if (job->verdict == STORE_OK) {
     pthread_mutex_lock(&s->mutex);
-    bool tell = install(c), exporting = s->exporting;
+    install(c);
     pthread_mutex_unlock(&s->mutex);
-    if (tell)
-      tell_export(s, exporting);
+    tell_export(c);
   } else {
     c->outcome = NOT_KEPT;
   }

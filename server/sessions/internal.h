@@ -23,8 +23,7 @@ struct sessions {
    * it left. */
   struct session_change *first, *last;
   bool changing;
-  bool exporting; /* what `on_export` was told */
-  void (*on_export)(void *context, bool enabled);
+  sessions_export_fn on_export;
   void *export_context;
 };
 

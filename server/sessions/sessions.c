@@ -277,7 +277,6 @@ static tt_error read_store(sessions *s, tti_buf *out_error) {
                    "the capture sessions that the store keeps cannot be read: "
                    "%s",
                    tt_error_message(error));
-  s->exporting = session_any_exports(&s->table);
   return error;
 }
 
@@ -303,12 +302,17 @@ tt_error sessions_new(const sessions_options *options, tti_buf *out_error,
   return TT_OK;
 }
 
-void sessions_on_export(sessions *s,
-                        void (*changed)(void *context, bool enabled),
+void sessions_on_export(sessions *s, sessions_export_fn changed,
                         void *context) {
+  char prefix[SESSION_ID_OF_NAME + 1];
   s->on_export = changed;
   s->export_context = context;
-  changed(context, s->exporting);
+  for (size_t i = 0; i < s->table.count; i++) {
+    const session *one = &s->table.items[i];
+    session_id_of_name(one->name, prefix);
+    if (one->otlp)
+      changed(context, one->name, prefix, true, true);
+  }
 }
 
 void sessions_free(sessions *s) {

@@ -34,14 +34,16 @@ typedef struct sessions_options {
 tt_error sessions_new(const sessions_options *options, tti_buf *out_error,
                       sessions **out_sessions);
 
-/* Calls `changed` at once with what is in force (which a restart found as it
- * was), and then each time that the first session switches its export to OTLP
- * on, or the last one off. On any thread, one call at a time; it must not
- * block. Without it an export that is switched on is only warned of. Once,
+/* Calls `changed` at once for each session whose export to OTLP a restart found
+ * switched on (`restored`), and then each time that one is switched on or off
+ * or ends with it on. `id_begins` is what the ids of all sessions of the name
+ * begin with. Texts are borrowed. On any thread, one call at a time; it must
+ * not block. Without it an export that is switched on is only warned of. Once,
  * before the routes are served. */
-void sessions_on_export(sessions *s,
-                        void (*changed)(void *context, bool enabled),
-                        void *context);
+typedef void (*sessions_export_fn)(void *context, const char *name,
+                                   const char *id_begins, bool enabled,
+                                   bool restored);
+void sessions_on_export(sessions *s, sessions_export_fn changed, void *context);
 
 /* Once the loops have stopped and the store is closed. NULL is fine. */
 void sessions_free(sessions *s);

@@ -178,13 +178,6 @@ void session_table_fini(session_table *t) {
   *t = (session_table){0};
 }
 
-bool session_any_exports(const session_table *t) {
-  for (size_t i = 0; i < t->count; i++)
-    if (t->items[i].otlp)
-      return true;
-  return false;
-}
-
 /* ---- For the store ---- */
 
 /* What is off is kept, by name: a category that is configured later is on. */

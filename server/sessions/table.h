@@ -54,8 +54,6 @@ tt_error session_put(session_table *t, const session *one);
 void session_remove(session_table *t, tti_slice name);
 void session_table_fini(session_table *t);
 
-bool session_any_exports(const session_table *t);
-
 /* For the store, and back. TT_EPARSE: not such a text; TT_ENOMEM. */
 void session_table_write(const session_table *t, const tti_vocabulary *v,
                          tti_buf *out);
