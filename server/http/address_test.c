@@ -177,6 +177,19 @@ static void forwarded_is_read_as_rfc_7239_has_it(void **state) {
   assert_client(true, "host=\"a,b\";for=192.0.2.43", "192.0.2.43");
 }
 
+/* A client may send a quote that never ends; the proxy's own word, behind it,
+ * still counts. */
+static void nobody_can_hide_what_the_proxy_says(void **state) {
+  (void)state;
+  assert_client(false, "\"x, 203.0.113.9", "203.0.113.9");
+  assert_client(false, "\", 203.0.113.9, 10.1.1.1", "203.0.113.9");
+  assert_client(true, "a=\"x;for=1.1.1.1;b=, for=203.0.113.9", "203.0.113.9");
+  assert_client(true, "for=\"x, for=\"[2001:db8::7]\"", "2001:db8::7");
+  assert_client(true, "for=\"x\\\", for=\"[2001:db8::7]\"", "2001:db8::7");
+  assert_client(true, "a=\"\\\",\\\\\";for=203.0.113.9", "203.0.113.9");
+  assert_false(http_forwarded_is_https(S("a=\"x;proto=https;b=, for=1.1.1.1")));
+}
+
 static void the_last_proxy_says_what_the_scheme_was(void **state) {
   (void)state;
   assert_true(http_forwarded_proto_is_https(S("https")));
@@ -199,6 +212,7 @@ int main(void) {
       cmocka_unit_test(the_rightmost_untrusted_hop_is_the_client),
       cmocka_unit_test(behind_what_cannot_be_read_nothing_counts),
       cmocka_unit_test(forwarded_is_read_as_rfc_7239_has_it),
+      cmocka_unit_test(nobody_can_hide_what_the_proxy_says),
       cmocka_unit_test(the_last_proxy_says_what_the_scheme_was),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,25 +7,30 @@ bool http_proxies_trust(const http_proxies *p, const http_address *address) {
   return false;
 }
 
+/* Whether the quote there is text of a quoted string. */
+static bool is_escaped(tti_slice value, size_t at) {
+  size_t first = at;
+  while (first > 0 && value.ptr[first - 1] == '\\')
+    first--;
+  return (at - first) % 2 == 1;
+}
+
 /* Takes the last element of a comma list off *rest; false: there is none left.
- * Commas inside quotes do not part elements; a quote that never ends makes one
- * element of all that is left. */
+ * Commas inside quotes do not part elements. Read from the right, where the
+ * proxy wrote: a quote that the client began and did not end does not reach
+ * it, and each byte is looked at once. */
 static bool last_element(tti_slice *rest, tti_slice *out_element) {
-  size_t start = 0;
   bool quoted = false;
+  size_t start;
   if (!rest->ptr)
     return false;
-  for (size_t i = 0; i < rest->len; i++) {
-    char c = rest->ptr[i];
-    if (quoted && c == '\\')
-      i++;
-    else if (c == '"')
+  for (start = rest->len; start > 0; start--) {
+    char c = rest->ptr[start - 1];
+    if (c == '"' && !is_escaped(*rest, start - 1))
       quoted = !quoted;
     else if (c == ',' && !quoted)
-      start = i + 1;
+      break;
   }
-  if (quoted)
-    start = 0;
   *out_element =
       tti_slice_trim((tti_slice){rest->ptr + start, rest->len - start});
   if (start)
