@@ -15,10 +15,13 @@ static void count(http_request *r, void *context) {
   http_reply(r, 200, "text/plain", text, (size_t)len);
 }
 
+static void weigh(http_request *r, void *context);
+
 static const http_route routes[] = {
     {HTTP_POST_, "/small", "small", count, NULL, 1000, true, .scope = 0},
     {HTTP_POST_, "/big", "big", count, NULL, 8u << 20, true, .scope = 0},
     {HTTP_POST_, "/closed", "closed", count, NULL, 1000, true, .scope = 1},
+    {HTTP_POST_, "/weigh", "weigh", weigh, NULL, 8u << 20, true, .scope = 0},
     {HTTP_GET_, "/none", "none", count, NULL, 0, false, .scope = 0},
 };
 
@@ -31,11 +34,21 @@ static bool gate(http_request *r, const http_route *route, void *context) {
 }
 
 static const http_options options = {.routes = routes,
-                                     .route_count = 4,
+                                     .route_count = 5,
                                      .gate = gate,
                                      .budget_bytes = 20u << 20};
 
 static fixture server;
+
+/* Whether all of the body that a handler has counts against the budget. */
+static void weigh(http_request *r, void *context) {
+  (void)context;
+  http_usage usage;
+  http_server_usage(server.server, &usage);
+  const char *text =
+      usage.body_bytes >= http_request_body(r).len ? "counted" : "too little";
+  http_reply(r, 200, "text/plain", text, strlen(text));
+}
 
 static int start(void **state) {
   (void)state;
@@ -107,6 +120,27 @@ static void test_gzip(void **state) {
   post("/small", "Content-Encoding: br\r\n", "x", 1, "415",
        "Accept-Encoding: gzip, zstd\r\n");
   post("/small", "Content-Encoding: gzip, gzip\r\n", "x", 1, "415", "gzip");
+}
+
+static void test_decoded_bytes_count(void **state) {
+  (void)state;
+  static const size_t sizes[] = {100, 60000, 65536, 65537, 5000000};
+  size_t room = 1 << 20;
+  char *packed = malloc(room), *text = calloc(1, 5000000);
+  for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    /* Enough of it that it does not expand too much. */
+    for (uint32_t at = 0, x = 1; at < sizes[i]; at += 99)
+      text[at] = (char)((x = x * 1664525u + 1013904223u) >> 24);
+    post("/weigh", GZIP, packed, gzip(text, sizes[i], packed, room), "200",
+         "counted");
+  }
+  http_usage usage;
+  do
+    http_server_usage(server.server, &usage);
+  while (usage.connections);
+  assert_int_equal(usage.body_bytes, 0);
+  free(packed);
+  free(text);
 }
 
 #define ZSTD "Content-Encoding: zstd\r\n"
@@ -340,6 +374,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gzip),
       cmocka_unit_test(test_big_gzip),
+      cmocka_unit_test(test_decoded_bytes_count),
       cmocka_unit_test(test_zstd),
       cmocka_unit_test(test_zstd_window),
       cmocka_unit_test(test_big_zstd),

@@ -56,11 +56,20 @@ static void free_decoding(decoding *d) {
   free(d);
 }
 
-/* The decoded body takes the place of the compressed one. */
+/* The decoded body takes the place of the compressed one, and counts as what it
+ * came to: its memory grows in steps of its own. */
 static void finish(decoding *d) {
   http_request *r = d->request;
   size_t len, memory;
   char *body = http_inflate_take(d->inflate, &len, &memory);
+  if (memory > d->until && !http_request_charge(r, memory - d->until)) {
+    free(body);
+    refuse(r, &no_memory);
+    free_decoding(d);
+    return;
+  }
+  if (memory < d->until)
+    http_request_unhold(r, d->until - memory);
   if (r->body_owned)
     free(r->body);
   r->body = body;
@@ -140,7 +149,7 @@ void http_decode(http_request *r) {
     return;
   }
   if (r->body_len <= ON_LOOP_MAX) {
-    if (!http_request_charge(r, r->body_len)) {
+    if (!http_request_charge(r, ON_LOOP_MAX)) {
       refuse(r, &no_memory);
       free_decoding(d);
       return;
