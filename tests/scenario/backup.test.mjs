@@ -2,7 +2,7 @@
 // a server that goes on from it without using any number again.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFile, readdir, stat, writeFile } from "node:fs/promises";
+import { copyFile, link, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { readHistory } from "../fault/crash.mjs";
@@ -187,6 +187,25 @@ test("what cannot be made says why and leaves nothing", async (t) => {
   const small = await backup(server, path.join(disk, "b.db"));
   execFileSync("umount", ["-l", disk]);
   assert.match(small.err, /needs up to \d+ MB .* free: free some/);
+});
+
+test("the unfinished file takes nothing else's place", async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, "copy.db");
+  const other = path.join(folder, "other");
+  const server = await startServer(t, { folder, store: `sqlite:${file}.partial` });
+  assert.equal((await server.post("/events", { source: "a" })).status, 200);
+  assert.match((await backup(server, file)).err, /copy\.db\.partial is the store itself: name another file/);
+  await server.stop();
+  assert.match((await backup(server, file)).err, /copy\.db\.partial is the store itself: name another file/);
+  await server.start();
+  assert.equal((await (await server.fetch("/events")).json()).items.length, 1);
+  await writeFile(other, "somebody's");
+  await link(other, path.join(folder, "b.db.partial"));
+  assert.match((await backup(server, path.join(folder, "b.db"))).err, /b\.db\.partial was not left by a backup: remove it/);
+  assert.equal(await readFile(other, "utf8"), "somebody's");
+  execFileSync("mkfifo", [path.join(folder, "c.db.partial")]);
+  assert.match((await backup(server, path.join(folder, "c.db"))).err, /c\.db\.partial was not left by a backup: remove it/);
 });
 
 test("one at a time, and given up by Ctrl-C", async (t) => {

@@ -210,9 +210,14 @@ static tt_error run(const source *from, store_backup *backup,
                     tti_buf *out_error) {
   target t;
   copy c = {.rc = SQLITE_OK};
-  if (is_same_file(from->path, backup->path)) {
+  char partial[4096];
+  snprintf(partial, sizeof partial, "%s" TARGET_PARTIAL, backup->path);
+  const char *const taken[] = {backup->path, partial};
+  for (size_t i = 0; i < 2; i++) {
+    if (!is_same_file(from->path, taken[i]))
+      continue;
     tti_buf_printf(out_error, "%s is the store itself: name another file",
-                   backup->path);
+                   taken[i]);
     return TT_EINVAL;
   }
   uint64_t needed = size_of(from->path, "") + size_of(from->path, "-wal");

@@ -75,6 +75,18 @@ static void remove_beside_partial(const target *t) {
   }
 }
 
+/* Whoever may write to the folder may have put something there: a file of
+ * theirs, to read the copy from, or another name of one of ours. */
+static tt_error check_partial(const target *t, tti_buf *out_error) {
+  struct stat st;
+  if (fstat(t->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink <= 1 &&
+      st.st_uid == geteuid())
+    return TT_OK;
+  tti_buf_printf(out_error, "%s was not left by a backup: remove it",
+                 t->partial);
+  return TT_ECONFLICT;
+}
+
 /* The lock goes with the process, so whoever has it is alone; and the name must
  * still be that file's, or it was published meanwhile. */
 static tt_error lock_partial(target *t, tti_buf *out_error) {
@@ -82,6 +94,12 @@ static tt_error lock_partial(target *t, tti_buf *out_error) {
   t->fd = open(t->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (t->fd < 0)
     return fail(out_error, "create", t->partial);
+  tt_error error = check_partial(t, out_error);
+  if (error) {
+    close(t->fd);
+    t->fd = -1;
+    return error;
+  }
   if (flock(t->fd, LOCK_EX | LOCK_NB) != 0 || fstat(t->fd, &mine) != 0 ||
       lstat(t->partial, &named) != 0 || mine.st_ino != named.st_ino ||
       mine.st_dev != named.st_dev) {
@@ -119,7 +137,7 @@ tt_error target_open(target *t, const char *path, bool force,
                      uint64_t needed_bytes, tti_buf *out_error) {
   *t = (target){.fd = -1};
   t->path = strdup(path);
-  if (!t->path || asprintf(&t->partial, "%s.partial", path) < 0) {
+  if (!t->path || asprintf(&t->partial, "%s" TARGET_PARTIAL, path) < 0) {
     t->partial = NULL;
     return TT_ENOMEM;
   }

@@ -3,6 +3,8 @@
 
 #include "lib/base/buf.h"
 
+#define TARGET_PARTIAL ".partial"
+
 /* A file that appears under its name whole or not at all. Until then it is
  * PATH.partial, which one process at a time writes; what a dead one left there
  * is taken over. */
@@ -13,10 +15,11 @@ typedef struct target {
 } target;
 
 /* Makes the partial file, empty and the owner's alone (0600). TT_ECONFLICT:
- * PATH is there and `force` is false, or it is a database in use. TT_EBUSY:
- * another process is writing it. TT_ENOSPACE: the device has not `needed_bytes`
- * left. TT_EINVAL, TT_EIO, TT_ENOMEM. *out_error has a sentence with what to
- * do; target_close is due in any case. */
+ * PATH is there and `force` is false, or it is a database in use, or
+ * PATH.partial is not a dead one's. TT_EBUSY: another process is writing it.
+ * TT_ENOSPACE: the device has not `needed_bytes` left. TT_EINVAL, TT_EIO,
+ * TT_ENOMEM. *out_error has a sentence with what to do; target_close is due in
+ * any case. */
 tt_error target_open(target *t, const char *path, bool force,
                      uint64_t needed_bytes, tti_buf *out_error);
 
