@@ -171,6 +171,7 @@ typedef struct visit {
   bool leaves;
   auth_entry entry;
   auth_login login;
+  uint64_t change; /* of the logins: its number */
   char cookie[AUTH_TOKEN_TEXT];
   char *saved; /* what the job writes */
 } visit;
@@ -199,11 +200,12 @@ static void visit_answer(loop_task *task) {
   visit *v = (visit *)((char *)task - offsetof(visit, task));
   auth *a = v->auth;
   bool stored = v->job.verdict == STORE_OK;
-  if (!stored && !v->leaves) {
-    pthread_mutex_lock(&a->mutex);
+  pthread_mutex_lock(&a->mutex);
+  if (!stored && !v->leaves)
     forget(a, v->login.sha256);
-    pthread_mutex_unlock(&a->mutex);
-  }
+  if (stored && a->logins_saved < v->change)
+    a->logins_saved = v->change;
+  pthread_mutex_unlock(&a->mutex);
   if (!stored) {
     unavailable(v->request, "store_unavailable", v->job.reason);
   } else if (v->leaves) {
@@ -226,10 +228,13 @@ static void submit(visit *v) {
   v->job.done = visit_stored;
   v->task.run = visit_answer;
   pthread_mutex_lock(&a->mutex);
+  size_t before = a->login_count;
   if (v->leaves)
     forget(a, v->login.sha256);
   else
     changed = remember(a, &v->login);
+  bool displaced = changed && !v->leaves && a->login_count <= before;
+  v->change = ++a->login_changes;
   size_t len = a->login_count * sizeof(*a->logins);
   v->saved = changed ? malloc(len + 1) : NULL;
   tt_error error = v->saved ? TT_OK : TT_ENOMEM;
@@ -242,6 +247,8 @@ static void submit(visit *v) {
   if (error != TT_OK && !v->leaves)
     forget(a, v->login.sha256);
   pthread_mutex_unlock(&a->mutex);
+  if (displaced)
+    auth_changed(a);
   if (error == TT_OK)
     return;
   unavailable(v->request, "store_busy",
@@ -327,13 +334,18 @@ void auth_serve_logout(http_request *request, void *context) {
   auth_digest(cookie, sha256);
   pthread_mutex_lock(&a->mutex);
   bool found = cookie.len && forget(a, sha256);
+  a->login_changes += found;
+  /* One that the store has not forgotten yet may be this one. */
+  bool kept = a->logins_saved < a->login_changes;
   pthread_mutex_unlock(&a->mutex);
-  if (!found) { /* nothing to end; whoever wants to be out is */
+  if (!cookie.len || !(found || kept)) {
+    /* Nothing to end; whoever wants to be out is. */
     set_cookie(request, "");
     http_reply(request, 204, NULL, NULL, 0);
     return;
   }
-  auth_changed(a);
+  if (found)
+    auth_changed(a);
   visit *v = visit_new(a, request);
   if (!v)
     return;

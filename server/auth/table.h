@@ -38,11 +38,13 @@ enum {
 struct auth {
   auth_options options;
   pthread_mutex_t mutex;
-  auth_entry *entries; /* under the mutex, as the next four */
+  auth_entry *entries; /* under the mutex, as the next six */
   size_t count;
   size_t fixed;       /* of the environment */
   auth_login *logins; /* oldest first; NULL: none were made yet */
   size_t login_count;
+  uint64_t login_changes; /* so many, … */
+  uint64_t logins_saved;  /* … of which the store has the first ones */
   /* Stored with release after the table has changed, so that who reads the new
    * number with acquire also finds the new table. */
   _Atomic uint64_t generation;

@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { request } from "../harness/raw.mjs";
 import { openStream } from "../harness/sse.mjs";
-import { startServer } from "../harness/server.mjs";
+import { startServer, until } from "../harness/server.mjs";
 
 const readToken = "tt_read_of_the_test";
 const adminToken = "tt_admin_of_the_test";
@@ -323,4 +323,34 @@ test("a store that cannot write makes no login", async (t) => {
   assert.equal(answer.status, 503);
   assert.equal(answer.json().code, "store_unavailable");
   assert.equal(answer.headers["set-cookie"], undefined);
+});
+
+test("a logout that could not be kept is kept when it is tried again", async (t) => {
+  const server = await startServer(t, { env, control: true });
+  const cookie = await logIn(server);
+  const logout = () =>
+    request(server, {
+      method: "POST",
+      path: "/logout",
+      headers: cookie.header,
+    });
+  await server.control("fault store.write fail ENOSPC");
+  assert.equal((await logout()).status, 503);
+  assert.equal((await logout()).status, 503);
+  await server.control("clear");
+  await until(async () => (await logout()).status === 204);
+  await server.stop();
+  await server.start();
+  assert.equal((await get(server, "/events", cookie.header)).status, 401);
+});
+
+test("a login that makes room for another ends at once", { timeout: 60000 }, async (t) => {
+  const server = await startServer(t, { env, store: "memory" });
+  const first = await logIn(server);
+  const stream = await openStream(`${server.url}/events/stream`, {
+    headers: first.header,
+  });
+  for (let i = 0; i < 1000; i += 40)
+    await Promise.all(Array.from({ length: 40 }, () => logIn(server)));
+  await stream.ended;
 });
