@@ -21,27 +21,32 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_backup_usage = {
-    "backup", "FILE",
-    "Copies the store to FILE, with the server running or not. The copy is "
-    "one\n"
-    "file, as the store was at one moment. A server that is given it as its\n"
-    "store goes on above every number that was ever given out.",
-    options};
+static int run(int argc, char **argv);
+
+const cli_command cli_backup = {
+    .name = "backup",
+    .help = "copy the store to a file",
+    .run = run,
+    .arguments = "FILE",
+    .summary =
+        "Copies the store to FILE, with the server running or not. The copy is "
+        "one\n"
+        "file, as the store was at one moment. A server that is given it as "
+        "its\n"
+        "store goes on above every number that was ever given out.",
+    .examples = "telltale backup /backup/telltale.db --force",
+    .options = options};
 
 typedef struct backup_args {
   const char *values[OPT_JSON + 1];
   const char *file;
 } backup_args;
 
-static int take_option(void *context, int index, const char *value) {
+static int take_file(void *context, const char *value) {
   backup_args *args = context;
-  if (index >= 0)
-    args->values[index] = value ? value : "";
-  else if (!args->file)
-    args->file = value;
-  else
-    return cli_usage_error(&cli_backup_usage, "%s: no such argument", value);
+  if (args->file)
+    return cli_usage_error(&cli_backup, "%s: no such argument", value);
+  args->file = value;
   return CLI_OK;
 }
 
@@ -199,16 +204,16 @@ static char *absolute(const char *file) {
   return path;
 }
 
-int cli_backup(int argc, char **argv) {
+static int run(int argc, char **argv) {
   backup_args args = {.values = {0}};
   bool done;
   char *source = NULL;
-  int status = cli_options_parse(&cli_backup_usage, argc, argv, take_option,
-                                 &args, &done);
+  int status = cli_options_take(&cli_backup, argc, argv, args.values, take_file,
+                                &args, &done);
   if (status || done)
     return status;
   if (!args.file || !*args.file)
-    return cli_usage_error(&cli_backup_usage, "say which FILE to make");
+    return cli_usage_error(&cli_backup, "say which FILE to make");
   status = cli_store_path("backup", args.values[OPT_STORE],
                           args.values[OPT_CONFIG], &source);
   if (status)

@@ -43,17 +43,25 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_bench_usage = {
-    "bench", "",
-    "Posts events to a server as fast as it answers, or with --rate at a\n"
-    "steady rate, and prints how many it stored and how long the answers "
-    "took.\n"
-    "With --rate a time counts from when the request was due: a server that\n"
-    "stalls is not flattered by requests that wait for it. Ctrl-C ends it "
-    "early.\n"
-    "The events stay in the server's history. Exit status 1: not all were\n"
-    "stored, or not all delivered.",
-    options};
+static int run(int argc, char **argv);
+
+const cli_command cli_bench = {
+    .name = "bench",
+    .help = "load a server and measure it",
+    .run = run,
+    .arguments = "",
+    .summary =
+        "Posts events to a server as fast as it answers, or with --rate at a\n"
+        "steady rate, and prints how many it stored and how long the answers "
+        "took.\n"
+        "With --rate a time counts from when the request was due: a server "
+        "that\n"
+        "stalls is not flattered by requests that wait for it. Ctrl-C ends it "
+        "early.\n"
+        "The events stay in the server's history. Exit status 1: not all were\n"
+        "stored, or not all delivered.",
+    .examples = "telltale bench --rate 5000 --subscribers 20",
+    .options = options};
 
 /* Whether all that the name stands for is this machine. */
 static bool is_here(const client *c) {
@@ -90,8 +98,8 @@ static int take_numbers(const char *const values[], bench_options *out) {
   };
   for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
     int status =
-        cli_option_number(&cli_bench_usage, values, numbers[i].index,
-                          numbers[i].min, numbers[i].max, numbers[i].number);
+        cli_option_number(&cli_bench, values, numbers[i].index, numbers[i].min,
+                          numbers[i].max, numbers[i].number);
     if (status)
       return status;
   }
@@ -99,14 +107,14 @@ static int take_numbers(const char *const values[], bench_options *out) {
   if (duration &&
       (!config_parse_duration(tti_slice_of(duration), &out->duration_ms) ||
        out->duration_ms == 0))
-    return cli_usage_error(&cli_bench_usage,
+    return cli_usage_error(&cli_bench,
                            "--duration %s is not a time such as 500ms, 10s or "
                            "2m",
                            duration);
   if (!duration && !values[OPT_COUNT])
     out->duration_ms = 10000;
   if (out->batch * out->event_bytes > 64 << 20)
-    return cli_usage_error(&cli_bench_usage,
+    return cli_usage_error(&cli_bench,
                            "a request of %llu events with %llu bytes is over "
                            "64 MiB",
                            out->batch, out->event_bytes);
@@ -135,7 +143,7 @@ static int exit_status(const bench_options *o, const bench_result *r) {
              : CLI_FAILED;
 }
 
-static int run(client *c, const bench_options *o, bool json) {
+static int run_and_print(client *c, const bench_options *o, bool json) {
   bench_result result;
   bool progress = isatty(STDERR_FILENO);
   bool ran =
@@ -153,13 +161,13 @@ static int run(client *c, const bench_options *o, bool json) {
   return fflush(stdout) ? CLI_FAILED : status;
 }
 
-int cli_bench(int argc, char **argv) {
+static int run(int argc, char **argv) {
   const char *values[OPT_END] = {0};
   bench_options o = {
       .connections = 8, .pipeline = 1, .batch = 1, .event_bytes = 250};
   bool done;
   int status =
-      cli_options_take(&cli_bench_usage, argc, argv, values, NULL, NULL, &done);
+      cli_options_take(&cli_bench, argc, argv, values, NULL, NULL, &done);
   if (status == CLI_OK && !done)
     status = take_numbers(values, &o);
   if (status || done)
@@ -169,14 +177,14 @@ int cli_bench(int argc, char **argv) {
     return CLI_USAGE;
   if (!values[OPT_YES] && !is_here(c)) {
     client_free(c);
-    return cli_usage_error(&cli_bench_usage,
+    return cli_usage_error(&cli_bench,
                            "the server is not on this machine: say --yes when "
                            "it is meant to be loaded");
   }
   signal(SIGPIPE, SIG_IGN);
   cli_catch_interrupts();
   raise_file_limit();
-  status = run(c, &o, values[OPT_JSON] != NULL);
+  status = run_and_print(c, &o, values[OPT_JSON] != NULL);
   client_free(c);
   return status;
 }

@@ -1,71 +1,72 @@
 #include "cli/commands.h"
+
 #include "server/serve.h"
 
 #include <stdio.h>
+#include <string.h>
 
-static int version_main(int argc, char **argv) {
-  if (argc > 1) {
-    fprintf(stderr, "telltale: version takes no argument, got \"%s\"\n",
-            argv[1]);
-    return CLI_USAGE;
-  }
-  puts("telltale " TELLTALE_VERSION);
-  return CLI_OK;
+static int version(int argc, char **argv);
+
+static const cli_command cli_serve = {
+    .name = "serve",
+    .help = "collect, keep, stream and show events",
+    .run = serve_main,
+    .arguments = "",
+    .summary =
+        "Collects events over HTTP, keeps them, and shows them to whoever\n"
+        "listens. Each option is also an environment variable (--max-body:\n"
+        "TELLTALE_MAX_BODY) and a key of the configuration file; a flag wins "
+        "over\n"
+        "the environment, the environment over the file. "
+        "TELLTALE_TOKEN_INGEST,\n"
+        "_READ and _ADMIN (or ..._FILE) define tokens.",
+    .details =
+        "With no option it listens on 127.0.0.1:6060 and keeps its state in "
+        "an\n"
+        "SQLite file. When it is ready it says so on one line of standard "
+        "output;\n"
+        "its log goes to standard error.\n\n"
+        "On SIGHUP it reads its configuration and its certificate again, and\n"
+        "puts the settings that are marked so in force; a configuration with "
+        "a\n"
+        "mistake changes nothing. SIGTERM and SIGINT end it in order.",
+    .examples = "telltale serve --store sqlite:/var/lib/telltale/telltale.db "
+                "--retain 30d",
+    .options = cli_no_options,
+    .serve_options = true};
+
+static const cli_command cli_version = {.name = "version",
+                                        .help = "print the version",
+                                        .run = version,
+                                        .arguments = "",
+                                        .summary = "Prints the version.",
+                                        .examples = "telltale version",
+                                        .options = cli_no_options};
+
+const cli_command *const cli_commands[] = {
+    &cli_serve,    &cli_send,   &cli_tail,       &cli_recent,  &cli_events,
+    &cli_sessions, &cli_status, &cli_token,      &cli_backup,  &cli_bench,
+    &cli_config,   &cli_man,    &cli_completion, &cli_version, NULL};
+
+static int version(int argc, char **argv) {
+  bool done;
+  int status =
+      cli_options_take(&cli_version, argc, argv, NULL, NULL, NULL, &done);
+  if (status == CLI_OK && !done)
+    puts("telltale " TELLTALE_VERSION);
+  return status;
 }
 
-const cli_command cli_commands[] = {
-    {.name = "serve",
-     .help = "collect, keep, stream and show events",
-     .run = serve_main,
-     .serve_options = true},
-    {.name = "send",
-     .help = "send an event, or many from standard input",
-     .run = cli_send,
-     .usage = &cli_send_usage},
-    {.name = "tail",
-     .help = "print events as they come",
-     .run = cli_tail,
-     .usage = &cli_tail_usage},
-    {.name = "recent",
-     .help = "print the last events",
-     .run = cli_recent,
-     .usage = &cli_recent_usage},
-    {.name = "events",
-     .help = "search and print the events that are kept",
-     .run = cli_events,
-     .usage = &cli_events_usage},
-    {.name = "sessions",
-     .help = "show and change capture sessions",
-     .run = cli_sessions,
-     .usage = &cli_sessions_usage,
-     .words = "list show start update stop"},
-    {.name = "status",
-     .help = "say how a server is",
-     .run = cli_status,
-     .usage = &cli_status_usage},
-    {.name = "token",
-     .help = "make, list and revoke tokens",
-     .run = cli_token,
-     .usage = &cli_token_usage,
-     .words = "create list revoke"},
-    {.name = "backup",
-     .help = "copy the store to a file",
-     .run = cli_backup,
-     .usage = &cli_backup_usage},
-    {.name = "bench",
-     .help = "load a server and measure it",
-     .run = cli_bench,
-     .usage = &cli_bench_usage},
-    {.name = "config",
-     .help = "check a configuration and print it",
-     .run = cli_config,
-     .serve_options = true,
-     .words = "check"},
-    {.name = "completion",
-     .help = "print a shell's completion script",
-     .run = cli_completion,
-     .usage = &cli_completion_usage,
-     .words = "bash zsh"},
-    {.name = "version", .help = "print the version", .run = version_main},
-    {0},
-};
+const cli_command *cli_command_named(const char *name) {
+  for (const cli_command *const *c = cli_commands; *c; c++)
+    if (!strcmp((*c)->name, name))
+      return *c;
+  return NULL;
+}
+
+const char *cli_command_near(const char *name) {
+  tti_nearest near = tti_nearest_to(tti_slice_of(name));
+  for (const cli_command *const *c = cli_commands; *c; c++)
+    tti_nearest_try(&near, tti_slice_of((*c)->name));
+  return near.name.ptr;
+}

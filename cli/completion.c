@@ -8,16 +8,23 @@
 /* The scripts are written out whole from the commands' tables: a shell that
  * completes runs nothing. */
 
-static const cli_option options[] = {{0}};
+static int run(int argc, char **argv);
 
-const cli_usage cli_completion_usage = {
-    "completion", "bash|zsh",
-    "Prints the script that makes a shell complete commands and options. An\n"
-    "installed telltale has brought both. By hand, for this shell only:\n"
-    "  source <(telltale completion bash)",
-    options};
+const cli_command cli_completion = {
+    .name = "completion",
+    .help = "print a shell's completion script",
+    .run = run,
+    .arguments = "bash|zsh",
+    .summary =
+        "Prints the script that makes a shell complete commands and options. "
+        "An\n"
+        "installed telltale has brought both. By hand, for this shell only:\n"
+        "  source <(telltale completion bash)",
+    .examples = "source <(telltale completion bash)",
+    .words = "bash zsh",
+    .options = cli_no_options};
 
-/* An option as the scripts need it. */
+/* An option, or what comes in an option's place, as the scripts need it. */
 typedef struct shown {
   const char *name;
   char letter;
@@ -25,24 +32,33 @@ typedef struct shown {
   const char *help;
   char words[160]; /* what its value may be; "": any text */
   bool file;       /* its value is a file's name */
+  bool folder;     /* ... or a folder's */
 } shown;
 
 typedef void (*show_fn)(tti_buf *out, const shown *option);
 
+/* What is known of a value by what the help calls it: "a|b" are the words
+ * themselves. */
+static void know_argument(shown *s) {
+  const char *argument = s->argument ? s->argument : "";
+  s->file = !strcmp(argument, "FILE");
+  s->folder = !strcmp(argument, "DIR");
+  if (!strcmp(argument, "LEVEL"))
+    argument = "debug|info|warn|error|fatal";
+  else if (!cli_option_has_words(argument))
+    return;
+  snprintf(s->words, sizeof(s->words), "%s", argument);
+  for (char *at = s->words; *at; at++)
+    *at = *at == '|' ? ' ' : *at;
+}
+
 static void show(tti_buf *out, show_fn fn, const cli_option *option,
                  const char *const *words) {
-  static const char *const levels[] = {"debug", "info",  "warn",
-                                       "error", "fatal", NULL};
-  static const char *const views[] = {"relay", "envelope", NULL};
   shown s = {.name = option->name,
              .letter = option->letter,
              .argument = option->argument,
              .help = option->help};
-  if (s.argument && !strcmp(s.argument, "LEVEL"))
-    words = levels;
-  if (s.argument && !strcmp(s.argument, "VIEW"))
-    words = views;
-  s.file = s.argument && !strcmp(s.argument, "FILE");
+  know_argument(&s);
   for (size_t len = 0; words && *words && len < sizeof(s.words); words++)
     len += (size_t)snprintf(s.words + len, sizeof(s.words) - len, "%s%s",
                             len ? " " : "", *words);
@@ -50,32 +66,45 @@ static void show(tti_buf *out, show_fn fn, const cli_option *option,
 }
 
 static void show_serve_options(tti_buf *out, show_fn fn) {
-  show(out, fn,
-       &(cli_option){"--config", 0, "FILE", "a YAML file with these options"},
-       NULL);
+  show(out, fn, &(cli_option){"--config", 0, "FILE", CLI_CONFIG_HELP}, NULL);
   for (size_t i = 0; i < config_option_count; i++) {
     const config_option *o = &config_options[i];
     show(out, fn,
-         &(cli_option){o->flag, 0, o->type == CONFIG_TYPE_BOOL ? NULL : "VALUE",
+         &(cli_option){o->flag, 0,
+                       o->type == CONFIG_TYPE_BOOL ? NULL
+                                                   : config_option_kind(o),
                        o->help},
          config_option_words(o));
   }
 }
 
 static void show_options(tti_buf *out, const cli_command *command, show_fn fn) {
-  if (command->usage)
-    for (const cli_option *o = command->usage->options; o->name; o++)
-      show(out, fn, o, NULL);
+  for (const cli_option *o = command->options; o->name; o++)
+    show(out, fn, o, NULL);
   if (command->serve_options)
     show_serve_options(out, fn);
-  if (command->usage || command->serve_options)
-    show(out, fn, &(cli_option){"--help", 'h', NULL, "show this"}, NULL);
+  show(out, fn, &cli_help_option, NULL);
+}
+
+static bool takes(const cli_command *command, const char *argument) {
+  return !strcmp(command->arguments, argument);
 }
 
 static void put_command_names(tti_buf *out) {
-  for (const cli_command *c = cli_commands; c->name; c++)
-    tti_buf_printf(out, "%s ", c->name);
-  tti_buf_append_text(out, "help");
+  for (const cli_command *const *at = cli_commands; *at; at++)
+    tti_buf_printf(out, "%s ", (*at)->name);
+}
+
+static bool has_words(const cli_command *command) {
+  return command->words || takes(command, "[COMMAND]");
+}
+
+/* What may come first. */
+static void put_words(tti_buf *out, const cli_command *command) {
+  if (command->words)
+    tti_buf_append_text(out, command->words);
+  else
+    put_command_names(out);
 }
 
 /* ---- bash ---- */
@@ -86,8 +115,8 @@ static void bash_value(tti_buf *out, const shown *o) {
   tti_buf_printf(out, "        %s", o->name);
   if (o->letter)
     tti_buf_printf(out, " | -%c", o->letter);
-  if (o->file)
-    tti_buf_append_text(out, ") files=1 ;;\n");
+  if (o->file || o->folder)
+    tti_buf_printf(out, ") names=%s ;;\n", o->file ? "-f" : "-d");
   else if (o->words[0])
     tti_buf_printf(out, ") words='%s' ;;\n", o->words);
   else
@@ -106,7 +135,7 @@ static void write_bash(tti_buf *out) {
            "_telltale() {\n"
            "  local cur=${COMP_WORDS[COMP_CWORD]}\n"
            "  local prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-           "  local words='' files=''\n"
+           "  local words='' names=''\n"
            "  COMPREPLY=()\n"
            "  if [[ $cur == '=' ]]; then\n"
            "    cur=''\n"
@@ -116,28 +145,32 @@ static void write_bash(tti_buf *out) {
            "  if ((COMP_CWORD == 1)); then\n"
            "    words='");
   put_command_names(out);
-  tti_buf_append_text(out, "'\n"
+  tti_buf_append_text(out, "help'\n"
                            "  else\n"
                            "    case ${COMP_WORDS[1]} in\n");
-  for (const cli_command *c = cli_commands; c->name; c++) {
+  for (const cli_command *const *at = cli_commands; *at; at++) {
+    const cli_command *c = *at;
     tti_buf_printf(out, "    %s)\n      case $prev in\n", c->name);
     show_options(out, c, bash_value);
     tti_buf_append_text(out, "        *)\n          words='");
     show_options(out, c, bash_name);
     tti_buf_append_text(out, "'\n");
-    if (c->words)
-      tti_buf_printf(out, "          ((COMP_CWORD == 2)) && words+='%s'\n",
-                     c->words);
+    if (has_words(c)) {
+      tti_buf_append_text(out, "          ((COMP_CWORD == 2)) && words+='");
+      put_words(out, c);
+      tti_buf_append_text(out, "'\n");
+    }
+    if (takes(c, "FILE"))
+      tti_buf_append_text(out, "          names=-f\n");
     tti_buf_append_text(out, "          ;;\n      esac\n      ;;\n");
   }
   tti_buf_append_text(
       out, "    esac\n"
            "  fi\n"
-           "  if [[ $files ]]; then\n"
+           "  mapfile -t COMPREPLY < <(compgen $names -W \"$words\" -- "
+           "\"$cur\")\n"
+           "  if [[ $names ]]; then\n"
            "    compopt -o filenames 2>/dev/null\n"
-           "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-           "  else\n"
-           "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
            "  fi\n"
            "}\n"
            "complete -F _telltale telltale\n");
@@ -171,8 +204,8 @@ static void zsh_option(tti_buf *out, const shown *o) {
     tti_buf_append_char(out, ':');
     zsh_text(out, o->argument);
     tti_buf_append_char(out, ':');
-    if (o->file)
-      tti_buf_append_text(out, "_files");
+    if (o->file || o->folder)
+      tti_buf_append_text(out, o->file ? "_files" : "_files -/");
     else if (o->words[0])
       tti_buf_printf(out, "(%s)", o->words);
   }
@@ -186,7 +219,8 @@ static void write_zsh(tti_buf *out) {
            "_telltale() {\n"
            "  local -a commands\n"
            "  commands=(\n");
-  for (const cli_command *c = cli_commands; c->name; c++) {
+  for (const cli_command *const *at = cli_commands; *at; at++) {
+    const cli_command *c = *at;
     tti_buf_printf(out, "    '%s:", c->name);
     zsh_text(out, c->help);
     tti_buf_append_text(out, "'\n");
@@ -200,12 +234,18 @@ static void write_zsh(tti_buf *out) {
                            "  shift words\n"
                            "  ((CURRENT--))\n"
                            "  case $words[1] in\n");
-  for (const cli_command *c = cli_commands; c->name; c++) {
+  for (const cli_command *const *at = cli_commands; *at; at++) {
+    const cli_command *c = *at;
     tti_buf_printf(out, "    %s)\n      _arguments", c->name);
     show_options(out, c, zsh_option);
-    if (c->words)
-      tti_buf_printf(out, " \\\n        '1: :(%s)'", c->words);
-    else if (c->usage && c->usage->arguments[0])
+    if (has_words(c)) {
+      tti_buf_append_text(out, " \\\n        '1: :(");
+      put_words(out, c);
+      tti_buf_append_text(out, ")'");
+    }
+    if (takes(c, "FILE"))
+      tti_buf_append_text(out, " \\\n        '*: :_files'");
+    else if (c->arguments[0] && !has_words(c))
       /* Options may follow. An empty action would show a message instead of
        * completing them. */
       tti_buf_append_text(out, " \\\n        '*: :{:}'");
@@ -220,35 +260,28 @@ static void write_zsh(tti_buf *out) {
                            "fi\n");
 }
 
-static int take_option(void *context, int index, const char *value) {
+static int take_shell(void *context, const char *value) {
   const char **shell = context;
-  (void)index; /* there is no option */
   if (*shell)
-    return cli_usage_error(&cli_completion_usage, "%s: no such argument",
-                           value);
+    return cli_usage_error(&cli_completion, "%s: no such argument", value);
   *shell = value;
   return CLI_OK;
 }
 
-int cli_completion(int argc, char **argv) {
+static int run(int argc, char **argv) {
   const char *shell = NULL;
   bool done;
-  int status = cli_options_parse(&cli_completion_usage, argc, argv, take_option,
-                                 &shell, &done);
+  int status = cli_options_take(&cli_completion, argc, argv, NULL, take_shell,
+                                &shell, &done);
   if (status || done)
     return status;
   if (!shell || (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0))
-    return cli_usage_error(&cli_completion_usage, "say bash or zsh");
+    return cli_usage_error(&cli_completion, "say bash or zsh");
   tti_buf out;
   tti_buf_init(&out, 1 << 20);
   if (!strcmp(shell, "bash"))
     write_bash(&out);
   else
     write_zsh(&out);
-  bool failed = out.error || fwrite(out.data, 1, out.len, stdout) != out.len ||
-                fflush(stdout);
-  tti_buf_fini(&out);
-  if (failed)
-    fprintf(stderr, "telltale completion: the script could not be written\n");
-  return failed ? CLI_FAILED : CLI_OK;
+  return cli_print_all(&cli_completion, &out);
 }

@@ -8,26 +8,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int help(void) {
-  tti_buf text;
-  tti_buf_init(&text, 1 << 16);
-  tti_buf_append_text(
-      &text,
-      "usage: telltale config check [options of serve]\n\n"
-      "Reads the configuration as serve would, from the file, the environment\n"
-      "and these options, and prints each setting and where it comes from. "
-      "Exit\n"
-      "status 2, and what is wrong, for one that serve would refuse. It does "
-      "not\n"
-      "open the store or a port.\n\noptions (defaults in parentheses; * is "
-      "re-read on SIGHUP):\n");
-  tti_buf_printf(&text, "  %-24s %s\n", "--config FILE",
-                 "a YAML file with these options");
-  config_help(&text);
-  fwrite(text.data, 1, text.len, stdout);
-  tti_buf_fini(&text);
-  return CLI_OK;
-}
+static int run(int argc, char **argv);
+
+const cli_command cli_config = {
+    .name = "config",
+    .help = "check a configuration and print it",
+    .run = run,
+    .arguments = "check",
+    .words = "check",
+    .summary =
+        "Reads the configuration as serve would, from the file, the "
+        "environment\n"
+        "and these options, and prints each setting and where it comes from. "
+        "Exit\n"
+        "status 2, and what is wrong, for one that serve would refuse. It does "
+        "not\n"
+        "open the store or a port.",
+    .examples = "telltale config check --config new.yaml",
+    .options = cli_no_options,
+    .serve_options = true};
 
 static void print_setting(const char *key, tti_slice value, const char *origin,
                           int width) {
@@ -133,17 +132,12 @@ static int check(int argc, char **argv) {
   return fflush(stdout) ? CLI_FAILED : CLI_OK;
 }
 
-int cli_config(int argc, char **argv) {
-  if (argc < 2)
-    return help();
-  for (int i = 1; i < argc; i++)
-    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-      return help();
-  if (strcmp(argv[1], "check") != 0) {
-    fprintf(stderr,
-            "telltale config: %s is not check\ntry: telltale config --help\n",
-            argv[1]);
-    return CLI_USAGE;
+static int run(int argc, char **argv) {
+  if (argc < 2) {
+    cli_help(&cli_config);
+    return CLI_OK;
   }
+  if (strcmp(argv[1], "check") != 0)
+    return cli_usage_error(&cli_config, "%s is not check", argv[1]);
   return check(argc - 1, argv + 1);
 }

@@ -7,6 +7,7 @@
 #include "server/config/value.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 enum {
@@ -36,17 +37,25 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_events_usage = {
-    "events", "",
-    "Prints events that are kept, oldest first: the newest of them, or with\n"
-    "--since or --after the first from there on. --follow goes on behind the\n"
-    "last one without a gap, as tail does.",
-    options};
+static int run(int argc, char **argv);
+
+const cli_command cli_events = {
+    .name = "events",
+    .help = "search and print the events that are kept",
+    .run = run,
+    .arguments = "",
+    .summary = "Prints events that are kept, oldest first: the newest of them, "
+               "or with\n"
+               "--since or --after the first from there on. --follow goes on "
+               "behind the\n"
+               "last one without a gap, as tail does.",
+    .examples = "telltale events --since 2h --source myapp --level '>=warn'",
+    .options = options};
 
 typedef struct events_args {
   const char *values[OPT_COUNT];
   char since[TTI_RFC3339_MAX], until[TTI_RFC3339_MAX];
-  unsigned long long limit, after;
+  unsigned long long limit, after, before;
 } events_args;
 
 /* "10m" is that long before now. */
@@ -63,38 +72,34 @@ static bool parse_time(const char *text, char out_time[TTI_RFC3339_MAX]) {
   return true;
 }
 
-static int take_option(void *context, int index, const char *value) {
-  events_args *args = context;
-  unsigned long long number;
-  if (index == -1)
-    return cli_usage_error(&cli_events_usage, "%s: no such argument", value);
-  const char *name = options[index].name;
-  if ((index == OPT_SINCE && !parse_time(value, args->since)) ||
-      (index == OPT_UNTIL && !parse_time(value, args->until)))
-    return cli_usage_error(&cli_events_usage,
-                           "%s %s is neither a duration such as 10m, 2h or 3d "
-                           "nor a time such as 2026-01-02T15:04:05Z",
-                           name, value);
-  if (index == OPT_AFTER || index == OPT_BEFORE || index == OPT_LIMIT) {
-    if (!tti_slice_to_u64(tti_slice_of(value), &number))
-      return cli_usage_error(&cli_events_usage, "%s %s is not a number", name,
-                             value);
-    if (index == OPT_BEFORE && number == 0)
-      return cli_usage_error(&cli_events_usage,
-                             "--before 0 would print nothing");
-    if (index == OPT_LIMIT)
-      args->limit = number;
-    if (index == OPT_AFTER)
-      args->after = number;
-  }
-  args->values[index] = value ? value : "";
-  return CLI_OK;
+static int take_time(const events_args *args, int index,
+                     char out_time[TTI_RFC3339_MAX]) {
+  const char *value = args->values[index];
+  if (!value || parse_time(value, out_time))
+    return CLI_OK;
+  return cli_usage_error(&cli_events,
+                         "%s %s is neither a duration such as 10m, 2h or 3d "
+                         "nor a time such as 2026-01-02T15:04:05Z",
+                         options[index].name, value);
 }
 
-static int check(const events_args *args) {
+static int take_number(events_args *args, int index, unsigned long long min,
+                       unsigned long long *number) {
+  return cli_option_number(&cli_events, args->values, index, min, ULLONG_MAX,
+                           number);
+}
+
+static int check(events_args *args) {
+  int status;
+  if ((status = take_time(args, OPT_SINCE, args->since)) ||
+      (status = take_time(args, OPT_UNTIL, args->until)) ||
+      (status = take_number(args, OPT_AFTER, 0, &args->after)) ||
+      (status = take_number(args, OPT_BEFORE, 1, &args->before)) ||
+      (status = take_number(args, OPT_LIMIT, 0, &args->limit)))
+    return status;
   if (args->values[OPT_FOLLOW] &&
       (args->values[OPT_UNTIL] || args->values[OPT_BEFORE]))
-    return cli_usage_error(&cli_events_usage,
+    return cli_usage_error(&cli_events,
                            "--follow has no end: leave --until and --before");
   return CLI_OK;
 }
@@ -111,8 +116,8 @@ static void put_query(const events_args *args, tti_buf *query) {
     tti_buf_printf(query, "&since=%s", args->since);
   if (*args->until)
     tti_buf_printf(query, "&until=%s", args->until);
-  if (args->values[OPT_BEFORE])
-    tti_buf_printf(query, "&before=%s", args->values[OPT_BEFORE]);
+  if (args->before)
+    tti_buf_printf(query, "&before=%llu", args->before);
   /* All of them go forwards, so that a page is printed when it comes. */
   if (args->values[OPT_AFTER] || args->limit == 0)
     tti_buf_printf(query, "&after=%llu", args->after);
@@ -191,7 +196,7 @@ static int print_history(client *c, const events_args *args,
   put_query(args, &query);
   if (query.error) {
     tti_buf_fini(&query);
-    return cli_usage_error(&cli_events_usage, "the filters are too long");
+    return cli_usage_error(&cli_events, "the filters are too long");
   }
   pages_init(&p, c, "events", query.data);
   int status = is_forwards(args) ? print_forwards(&p, args->limit, json, last)
@@ -222,12 +227,12 @@ static int go_on(client *c, const events_args *args, unsigned long long last) {
   return status;
 }
 
-int cli_events(int argc, char **argv) {
+static int run(int argc, char **argv) {
   events_args args = {.limit = 100};
   unsigned long long last = 0;
   bool done;
-  int status = cli_options_parse(&cli_events_usage, argc, argv, take_option,
-                                 &args, &done);
+  int status =
+      cli_options_take(&cli_events, argc, argv, args.values, NULL, NULL, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)

@@ -19,25 +19,16 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_recent_usage = {
-    "recent", "", "Prints the last events, oldest first.", options};
+static int run(int argc, char **argv);
 
-typedef struct recent_args {
-  const char *values[OPT_JSON + 1];
-} recent_args;
-
-static int take_option(void *context, int index, const char *value) {
-  recent_args *args = context;
-  unsigned long long count;
-  if (index == -1)
-    return cli_usage_error(&cli_recent_usage, "%s: no such argument", value);
-  if (index == OPT_COUNT && (!tti_slice_to_u64(tti_slice_of(value), &count) ||
-                             count < 1 || count > 10000))
-    return cli_usage_error(&cli_recent_usage,
-                           "-n %s is not a number from 1 to 10000", value);
-  args->values[index] = value ? value : "";
-  return CLI_OK;
-}
+const cli_command cli_recent = {
+    .name = "recent",
+    .help = "print the last events",
+    .run = run,
+    .arguments = "",
+    .summary = "Prints the last events, oldest first.",
+    .examples = "telltale recent -n 20 --source myapp",
+    .options = options};
 
 static int print_events(const client_answer *answer, bool json) {
   bool colours = cli_colours(stdout);
@@ -63,21 +54,24 @@ static int print_events(const client_answer *answer, bool json) {
   return CLI_OK;
 }
 
-int cli_recent(int argc, char **argv) {
-  recent_args args = {.values = {0}};
+static int run(int argc, char **argv) {
+  const char *values[OPT_JSON + 1] = {0};
+  unsigned long long count = 100;
   bool done;
-  int status = cli_options_parse(&cli_recent_usage, argc, argv, take_option,
-                                 &args, &done);
+  int status =
+      cli_options_take(&cli_recent, argc, argv, values, NULL, NULL, &done);
+  if (status == CLI_OK && !done)
+    status =
+        cli_option_number(&cli_recent, values, OPT_COUNT, 1, 10000, &count);
   if (status || done)
     return status;
-  client *c = client_new_from(args.values + OPT_SERVER);
+  client *c = client_new_from(values + OPT_SERVER);
   if (!c)
     return CLI_USAGE;
   tti_buf path;
   tti_buf_init(&path, 65536);
-  tti_buf_printf(&path, "/events/recent?n=%s",
-                 args.values[OPT_COUNT] ? args.values[OPT_COUNT] : "100");
-  cli_filters_query(&path, args.values + OPT_FILTERS);
+  tti_buf_printf(&path, "/events/recent?n=%llu", count);
+  cli_filters_query(&path, values + OPT_FILTERS);
   tti_buf_append(&path, "", 1);
   client_answer answer;
   client_answer_init(&answer);
@@ -85,7 +79,7 @@ int cli_recent(int argc, char **argv) {
   client_call(c, &request, &answer);
   status = client_report("recent", &answer);
   if (status == CLI_OK)
-    status = print_events(&answer, args.values[OPT_JSON] != NULL);
+    status = print_events(&answer, values[OPT_JSON] != NULL);
   client_answer_fini(&answer);
   tti_buf_fini(&path);
   client_free(c);

@@ -38,12 +38,21 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_send_usage = {
-    "send", "[key=string …] [key:=json …]",
-    "Sends one event, or with --stdin any number of them. With --stdin the\n"
-    "options fill what an event leaves out. With --spool an event that the\n"
-    "server does not take now goes with the next one that is sent with it.",
-    options};
+static int run(int argc, char **argv);
+
+const cli_command cli_send = {
+    .name = "send",
+    .help = "send an event, or many from standard input",
+    .run = run,
+    .arguments = "[key=string …] [key:=json …]",
+    .summary =
+        "Sends one event, or with --stdin any number of them. With --stdin "
+        "the\n"
+        "options fill what an event leaves out. With --spool an event that "
+        "the\n"
+        "server does not take now goes with the next one that is sent with it.",
+    .examples = "telltale send -s myapp -a deploy env=prod rows:=42",
+    .options = options};
 
 /* The event's own keys, in the order they are written. */
 static const struct {
@@ -57,8 +66,6 @@ static const struct {
 
 typedef struct send_args {
   const char *values[OPT_JSON + 1];
-  bool from_stdin;
-  bool json;
   tti_buf data; /* members of data given as key=value, without braces */
 } send_args;
 
@@ -79,38 +86,25 @@ static bool is_json(const char *text, bool object) {
          (!object || value.type == TTI_JSON_OBJECT);
 }
 
-static int take_member(send_args *args, const char *word) {
+static int take_member(void *context, const char *word) {
+  send_args *args = context;
   const char *equals = strchr(word, '=');
   if (!equals || equals == word)
-    return cli_usage_error(&cli_send_usage,
-                           "%s is neither key=string nor key:=json", word);
+    return cli_usage_error(&cli_send, "%s is neither key=string nor key:=json",
+                           word);
   bool raw = equals[-1] == ':';
   size_t key_len = (size_t)(equals - word) - raw;
   if (raw && !is_json(equals + 1, false))
-    return cli_usage_error(&cli_send_usage, "%s: what follows := is not JSON",
-                           word);
+    return cli_usage_error(&cli_send, "%s: what follows := is not JSON", word);
   if (args->data.len)
     tti_buf_append_char(&args->data, ',');
   if (!append_string(&args->data, word, key_len))
-    return cli_usage_error(&cli_send_usage, "%s: the key is not UTF-8", word);
+    return cli_usage_error(&cli_send, "%s: the key is not UTF-8", word);
   tti_buf_append_char(&args->data, ':');
   if (raw)
     tti_buf_append_text(&args->data, equals + 1);
   else if (!append_string(&args->data, equals + 1, strlen(equals + 1)))
-    return cli_usage_error(&cli_send_usage, "%s: the value is not UTF-8", word);
-  return CLI_OK;
-}
-
-static int take_option(void *context, int index, const char *value) {
-  send_args *args = context;
-  if (index == -1)
-    return take_member(args, value);
-  if (index == OPT_STDIN)
-    args->from_stdin = true;
-  else if (index == OPT_JSON)
-    args->json = true;
-  else
-    args->values[index] = value;
+    return cli_usage_error(&cli_send, "%s: the value is not UTF-8", word);
   return CLI_OK;
 }
 
@@ -118,22 +112,18 @@ static int check(const send_args *args) {
   unsigned long long number;
   const char *source = args->values[OPT_SOURCE];
   const char *data = args->values[OPT_DATA];
-  const char *duration = args->values[OPT_DURATION_MS];
-  if (!args->from_stdin && (!source || !*source))
-    return cli_usage_error(&cli_send_usage, "--source is required");
-  if (args->from_stdin && args->values[OPT_SPOOL])
-    return cli_usage_error(&cli_send_usage,
+  if (!args->values[OPT_STDIN] && (!source || !*source))
+    return cli_usage_error(&cli_send, "--source is required");
+  if (args->values[OPT_STDIN] && args->values[OPT_SPOOL])
+    return cli_usage_error(&cli_send,
                            "--stdin and --spool cannot be given together");
   if (data && args->data.len)
-    return cli_usage_error(&cli_send_usage,
+    return cli_usage_error(&cli_send,
                            "--data and key=value cannot be given together");
   if (data && !is_json(data, true))
-    return cli_usage_error(&cli_send_usage, "--data is not a JSON object: %s",
-                           data);
-  if (duration && !tti_slice_to_u64(tti_slice_of(duration), &number))
-    return cli_usage_error(&cli_send_usage,
-                           "--duration-ms %s is not a whole number", duration);
-  return CLI_OK;
+    return cli_usage_error(&cli_send, "--data is not a JSON object: %s", data);
+  return cli_option_number(&cli_send, args->values, OPT_DURATION_MS, 0,
+                           LLONG_MAX, &number);
 }
 
 /* The members that the options give, each preceded by a comma but the first;
@@ -145,8 +135,7 @@ static int render_members(const send_args *args, tti_buf *out) {
       continue;
     tti_buf_printf(out, "%s\"%s\":", out->len ? "," : "", members[i].key);
     if (!append_string(out, value, strlen(value)))
-      return cli_usage_error(&cli_send_usage, "%s is not UTF-8",
-                             members[i].key);
+      return cli_usage_error(&cli_send, "%s is not UTF-8", members[i].key);
   }
   if (args->values[OPT_DURATION_MS])
     tti_buf_printf(out, "%s\"duration_ms\":%s", out->len ? "," : "",
@@ -211,15 +200,15 @@ static int send_or_keep(send_args *args, bool json) {
   return status;
 }
 
-int cli_send(int argc, char **argv) {
-  send_args args = {.from_stdin = false};
+static int run(int argc, char **argv) {
+  send_args args = {.values = {0}};
   tti_buf event;
   client *c = NULL;
   bool done;
   tti_buf_init(&args.data, 16 << 20);
   tti_buf_init(&event, 32 << 20);
-  int status =
-      cli_options_parse(&cli_send_usage, argc, argv, take_option, &args, &done);
+  int status = cli_options_take(&cli_send, argc, argv, args.values, take_member,
+                                &args, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status == CLI_OK && !done)
@@ -232,11 +221,12 @@ int cli_send(int argc, char **argv) {
     goto out;
   }
   if (args.values[OPT_SPOOL]) {
-    status = send_or_keep(&args, args.json);
+    status = send_or_keep(&args, args.values[OPT_JSON] != NULL);
     goto out;
   }
-  if (args.from_stdin) {
-    status = send_stdin(c, stdin, tti_buf_slice(&event), args.json);
+  if (args.values[OPT_STDIN]) {
+    status = send_stdin(c, stdin, tti_buf_slice(&event),
+                        args.values[OPT_JSON] != NULL);
     goto out;
   }
   tti_buf whole;
@@ -244,7 +234,8 @@ int cli_send(int argc, char **argv) {
   tti_buf_append_char(&whole, '{');
   tti_buf_append_slice(&whole, tti_buf_slice(&event));
   tti_buf_append_char(&whole, '}');
-  status = whole.error ? CLI_FAILED : send_one(c, &whole, args.json);
+  status = whole.error ? CLI_FAILED
+                       : send_one(c, &whole, args.values[OPT_JSON] != NULL);
   if (whole.error)
     fprintf(stderr, "telltale send: %s\n", tt_error_message(whole.error));
   tti_buf_fini(&whole);

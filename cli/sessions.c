@@ -24,13 +24,22 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_sessions_usage = {
-    "sessions", "list | show | start | update | stop [NAME]",
-    "Shows and changes capture sessions; the one without a name is default.\n"
-    "start captures every category that --off does not name, update changes "
-    "only\n"
-    "what it is told, stop ends the session.",
-    options};
+static int run(int argc, char **argv);
+
+const cli_command cli_sessions = {
+    .name = "sessions",
+    .help = "show and change capture sessions",
+    .run = run,
+    .arguments = "list | show | start | update | stop [NAME]",
+    .words = "list show start update stop",
+    .summary = "Shows and changes capture sessions; the one without a name is "
+               "default.\n"
+               "start captures every category that --off does not name, update "
+               "changes "
+               "only\n"
+               "what it is told, stop ends the session.",
+    .examples = "telltale sessions start checkout --off network",
+    .options = options};
 
 typedef struct sessions_args {
   const char *values[OPT_JSON + 1];
@@ -38,16 +47,14 @@ typedef struct sessions_args {
   const char *name;
 } sessions_args;
 
-static int take_option(void *context, int index, const char *value) {
+static int take_word(void *context, const char *value) {
   sessions_args *args = context;
-  if (index >= 0)
-    args->values[index] = value ? value : "";
-  else if (!args->verb)
+  if (!args->verb)
     args->verb = value;
   else if (!args->name)
     args->name = value;
   else
-    return cli_usage_error(&cli_sessions_usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_sessions, "%s: no such argument", value);
   return CLI_OK;
 }
 
@@ -56,24 +63,20 @@ static bool is(const sessions_args *args, const char *verb) {
 }
 
 static int check(const sessions_args *args) {
-  const char *otlp = args->values[OPT_OTLP];
   if (!args->verb)
-    return cli_usage_error(&cli_sessions_usage,
+    return cli_usage_error(&cli_sessions,
                            "say list, show, start, update or stop");
   bool changes = is(args, "start") || is(args, "update");
   if (!changes && !is(args, "list") && !is(args, "show") && !is(args, "stop"))
-    return cli_usage_error(&cli_sessions_usage,
+    return cli_usage_error(&cli_sessions,
                            "%s is not list, show, start, update or stop",
                            args->verb);
   if (is(args, "list") && args->name)
-    return cli_usage_error(&cli_sessions_usage, "%s: no such argument",
-                           args->name);
+    return cli_usage_error(&cli_sessions, "%s: no such argument", args->name);
   for (int i = OPT_ON; i <= OPT_OTLP; i++)
     if (args->values[i] && !changes)
-      return cli_usage_error(&cli_sessions_usage,
-                             "%s goes with start or update", options[i].name);
-  if (otlp && strcmp(otlp, "on") != 0 && strcmp(otlp, "off") != 0)
-    return cli_usage_error(&cli_sessions_usage, "--otlp takes on or off");
+      return cli_usage_error(&cli_sessions, "%s goes with start or update",
+                             options[i].name);
   return CLI_OK;
 }
 
@@ -199,11 +202,11 @@ static int ask(client *c, const sessions_args *args) {
   return status;
 }
 
-int cli_sessions(int argc, char **argv) {
+static int run(int argc, char **argv) {
   sessions_args args = {.values = {0}};
   bool done;
-  int status = cli_options_parse(&cli_sessions_usage, argc, argv, take_option,
-                                 &args, &done);
+  int status = cli_options_take(&cli_sessions, argc, argv, args.values,
+                                take_word, &args, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)

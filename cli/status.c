@@ -15,24 +15,19 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_status_usage = {
-    "status", "",
-    "Prints how a server is. Exit status 0: it is "
-    "ready; 1: it is not, and the\n"
-    "reason is printed; 3: nothing answers.",
-    options};
+static int run(int argc, char **argv);
 
-typedef struct status_args {
-  const char *values[OPT_JSON + 1];
-} status_args;
-
-static int take_option(void *context, int index, const char *value) {
-  status_args *args = context;
-  if (index == -1)
-    return cli_usage_error(&cli_status_usage, "%s: no such argument", value);
-  args->values[index] = value ? value : "";
-  return CLI_OK;
-}
+const cli_command cli_status = {
+    .name = "status",
+    .help = "say how a server is",
+    .run = run,
+    .arguments = "",
+    .summary = "Prints how a server is. Exit status 0: it is "
+               "ready; 1: it is not, and the\n"
+               "reason is printed; 3: nothing answers.",
+    .examples =
+        "telltale status --url https://telltale.example --token \"$TOKEN\"",
+    .options = options};
 
 /* One "name: value" a line; the members of an object get its name in front. */
 static void print_member(const char *prefix, const char *key,
@@ -72,14 +67,14 @@ static int print_status(const client_answer *answer, bool json) {
   return CLI_OK;
 }
 
-int cli_status(int argc, char **argv) {
-  status_args args = {.values = {0}};
+static int run(int argc, char **argv) {
+  const char *values[OPT_JSON + 1] = {0};
   bool done;
-  int status = cli_options_parse(&cli_status_usage, argc, argv, take_option,
-                                 &args, &done);
+  int status =
+      cli_options_take(&cli_status, argc, argv, values, NULL, NULL, &done);
   if (status || done)
     return status;
-  client *c = client_new_from(args.values + OPT_SERVER);
+  client *c = client_new_from(values + OPT_SERVER);
   if (!c)
     return CLI_USAGE;
   client_answer answer;
@@ -87,7 +82,7 @@ int cli_status(int argc, char **argv) {
   client_call(c, &(client_request){.path = "/api/v1/status"}, &answer);
   status = client_report("status", &answer);
   if (status == CLI_OK)
-    status = print_status(&answer, args.values[OPT_JSON] != NULL);
+    status = print_status(&answer, values[OPT_JSON] != NULL);
   if (status == CLI_OK) {
     /* Readiness is a question of its own: a server can tell how it is while
      * its store cannot write. */

@@ -30,12 +30,19 @@ static const cli_option options[] = {
     {0},
 };
 
-const cli_usage cli_token_usage = {"token",
-                                   "create --scope LIST | list | revoke ID",
-                                   "Makes, lists and revokes tokens, with the "
-                                   "server running or not. A token's\n"
-                                   "text is shown once, when it is made.",
-                                   options};
+static int run(int argc, char **argv);
+
+const cli_command cli_token = {
+    .name = "token",
+    .help = "make, list and revoke tokens",
+    .run = run,
+    .arguments = "create --scope LIST | list | revoke ID",
+    .summary = "Makes, lists and revokes tokens, with the "
+               "server running or not. A token's\n"
+               "text is shown once, when it is made.",
+    .examples = "telltale token create --scope ingest --name shop",
+    .words = "create list revoke",
+    .options = options};
 
 typedef struct token_args {
   const char *values[OPT_JSON + 1];
@@ -43,37 +50,34 @@ typedef struct token_args {
   const char *id;
 } token_args;
 
-static int take_option(void *context, int index, const char *value) {
+static int take_word(void *context, const char *value) {
   token_args *args = context;
-  if (index >= 0)
-    args->values[index] = value ? value : "";
-  else if (!args->verb)
+  if (!args->verb)
     args->verb = value;
   else if (!args->id)
     args->id = value;
   else
-    return cli_usage_error(&cli_token_usage, "%s: no such argument", value);
+    return cli_usage_error(&cli_token, "%s: no such argument", value);
   return CLI_OK;
 }
 
 static int check(const token_args *args) {
   const char *scope = args->values[OPT_SCOPE];
   if (!args->verb)
-    return cli_usage_error(&cli_token_usage, "say create, list or revoke");
+    return cli_usage_error(&cli_token, "say create, list or revoke");
   bool create = !strcmp(args->verb, "create");
   bool revoke = !strcmp(args->verb, "revoke");
   if (!create && !revoke && strcmp(args->verb, "list"))
-    return cli_usage_error(&cli_token_usage, "%s is not create, list or revoke",
+    return cli_usage_error(&cli_token, "%s is not create, list or revoke",
                            args->verb);
   if (create && (!scope || !auth_scopes_parse(tti_slice_of(scope))))
-    return cli_usage_error(&cli_token_usage,
+    return cli_usage_error(&cli_token,
                            "--scope takes ingest, read and admin, not '%s'",
                            scope ? scope : "");
   if (revoke && !args->id)
-    return cli_usage_error(&cli_token_usage,
-                           "say which id to revoke (see: list)");
+    return cli_usage_error(&cli_token, "say which id to revoke (see: list)");
   if (!revoke && args->id)
-    return cli_usage_error(&cli_token_usage, "%s: no such argument", args->id);
+    return cli_usage_error(&cli_token, "%s: no such argument", args->id);
   return CLI_OK;
 }
 
@@ -220,11 +224,11 @@ out:
   return error ? CLI_FAILED : CLI_OK;
 }
 
-int cli_token(int argc, char **argv) {
+static int run(int argc, char **argv) {
   token_args args = {.values = {0}};
   bool done;
-  int status = cli_options_parse(&cli_token_usage, argc, argv, take_option,
-                                 &args, &done);
+  int status = cli_options_take(&cli_token, argc, argv, args.values, take_word,
+                                &args, &done);
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)

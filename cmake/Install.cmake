@@ -46,5 +46,4 @@ foreach(name telltale telltale-http)
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
 
-install(FILES docs/man/telltale.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES docs/man/libtelltale.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)

@@ -589,42 +589,10 @@ static void wait_for_the_end(server *s, const sigset_t *set, int argc,
   pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
-static int help(void) {
-  tti_buf text;
-  tti_buf_init(&text, 1 << 16);
-  tti_buf_append_text(
-      &text, "usage: telltale serve [options]\n\n"
-             "Collects events over HTTP, keeps them, and shows them to whoever "
-             "listens.\n\noptions (defaults in parentheses; * is re-read on "
-             "SIGHUP):\n");
-  tti_buf_printf(&text, "  %-24s %s\n", "--config FILE",
-                 "a YAML file with these options; default: "
-                 "~/.config/telltale/telltale.yaml");
-  config_help(&text);
-  tti_buf_append_text(
-      &text, "\nEach option is also an environment variable: --max-body is "
-             "TELLTALE_MAX_BODY.\n"
-             "TELLTALE_TOKEN_INGEST, _READ and _ADMIN (or ..._FILE) define "
-             "tokens.\n"
-             "Exit status: 0 stopped in order, 1 failed, 2 bad options.\n");
-  fwrite(text.data, 1, text.len, stdout);
-  tti_buf_fini(&text);
-  return SERVE_OK;
-}
-
-static bool wants_help(int argc, char **argv) {
-  for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-      return true;
-  return false;
-}
-
 int serve_main(int argc, char **argv) {
   sigset_t signals;
   tti_buf error;
   int status = SERVE_OK;
-  if (wants_help(argc, argv))
-    return help();
   server *s = server_alloc();
   if (!s)
     return SERVE_FAILED;

@@ -70,3 +70,16 @@ unsigned tti_slice_distance(tti_slice a, tti_slice b) {
   }
   return row[b.len];
 }
+
+/* Half the letters wrong is another word, not a slip. */
+tti_nearest tti_nearest_to(tti_slice text) {
+  return (tti_nearest){text, (unsigned)(text.len / 2) + 1, {NULL, 0}};
+}
+
+void tti_nearest_try(tti_nearest *near, tti_slice name) {
+  unsigned distance = tti_slice_distance(near->text, name);
+  if (distance < near->distance) {
+    near->distance = distance;
+    near->name = name;
+  }
+}

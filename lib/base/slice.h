@@ -37,4 +37,14 @@ tti_slice tti_slice_trim(tti_slice s);
 /* A decimal number of digits only that fits. */
 bool tti_slice_to_u64(tti_slice s, unsigned long long *out_value);
 
+/* Which of some names a text was meant to be. */
+typedef struct tti_nearest {
+  tti_slice text;
+  unsigned distance;
+  tti_slice name; /* the nearest so far; ptr NULL: none is near */
+} tti_nearest;
+
+tti_nearest tti_nearest_to(tti_slice text);
+void tti_nearest_try(tti_nearest *near, tti_slice name);
+
 #endif

@@ -143,7 +143,7 @@ void config_fini(config *c);
 void config_adopt(config *current, config *fresh, tti_buf *out_changed,
                   tti_buf *out_restart);
 
-/* One line an option, for --help and the man page. */
+/* One line an option, for --help. */
 void config_help(tti_buf *out);
 
 /* The listen option, taken apart: "[::1]:80", "127.0.0.1:0", ":6060". */

@@ -103,19 +103,12 @@ const config_option *config_option_by_flag(tti_slice flag) {
 
 static const char *nearest(const config_table *table, tti_slice text,
                            bool flags) {
-  const char *best = NULL;
-  /* Half the letters wrong is another word, not a slip. */
-  unsigned best_distance = (unsigned)(text.len / 2) + 1;
+  tti_nearest near = tti_nearest_to(text);
   for (size_t i = 0; i < table->count; i++) {
     const config_option *o = &table->options[i];
-    const char *name = flags ? o->flag : o->key;
-    unsigned distance = tti_slice_distance(text, tti_slice_of(name));
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
+    tti_nearest_try(&near, tti_slice_of(flags ? o->flag : o->key));
   }
-  return best;
+  return near.name.ptr;
 }
 
 const char *config_table_nearest(const config_table *table, tti_slice key) {
@@ -470,16 +463,20 @@ void config_fini(config *c) {
   *c = (config){0};
 }
 
+const char *config_option_kind(const config_option *option) {
+  static const char *const kinds[] = {
+      [CONFIG_TYPE_STRING] = "TEXT",   [CONFIG_TYPE_BOOL] = "",
+      [CONFIG_TYPE_SIZE] = "SIZE",     [CONFIG_TYPE_COUNT] = "N",
+      [CONFIG_TYPE_DURATION_MS] = "T", [CONFIG_TYPE_LIST] = "A,B",
+  };
+  return kinds[option->type];
+}
+
 void config_help(tti_buf *out) {
   for (size_t i = 0; i < config_option_count; i++) {
     const config_option *o = &config_options[i];
-    static const char *const kinds[] = {
-        [CONFIG_TYPE_STRING] = "TEXT",   [CONFIG_TYPE_BOOL] = "",
-        [CONFIG_TYPE_SIZE] = "SIZE",     [CONFIG_TYPE_COUNT] = "N",
-        [CONFIG_TYPE_DURATION_MS] = "T", [CONFIG_TYPE_LIST] = "A,B",
-    };
     char name[64];
-    snprintf(name, sizeof(name), "%s %s", o->flag, kinds[o->type]);
+    snprintf(name, sizeof(name), "%s %s", o->flag, config_option_kind(o));
     tti_buf_printf(out, "  %-24s %s", name, o->help);
     if (o->value[0] && o->type != CONFIG_TYPE_BOOL)
       tti_buf_printf(out, " (%s)", o->value);

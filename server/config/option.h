@@ -61,6 +61,9 @@ const config_option *config_option_by_flag(tti_slice flag);
  * any text. */
 const char *const *config_option_words(const config_option *option);
 
+/* What its value is called: "SIZE"; "" for a switch. Static. */
+const char *config_option_kind(const config_option *option);
+
 /* The known flag that is nearest to an unknown one; NULL when none is near.
  * Static. */
 const char *config_nearest_flag(tti_slice flag);

@@ -18,23 +18,12 @@ static bool refuse(session_refusal *out, const char *code, const char *format,
   return false;
 }
 
-/* The known name that is nearest, unless half the letters differ. */
-static tti_slice nearest(tti_slice name, const tti_slice *known, size_t count) {
-  tti_slice best = {0};
-  unsigned least = (unsigned)(name.len / 2) + 1;
-  for (size_t i = 0; i < count; i++) {
-    unsigned distance = tti_slice_distance(name, known[i]);
-    if (distance < least) {
-      least = distance;
-      best = known[i];
-    }
-  }
-  return best;
-}
-
 static bool unknown(session_refusal *out, const char *path, const char *name,
                     const tti_slice *known, size_t count) {
-  tti_slice near = nearest(tti_slice_of(name), known, count);
+  tti_nearest nearest = tti_nearest_to(tti_slice_of(name));
+  for (size_t i = 0; i < count; i++)
+    tti_nearest_try(&nearest, known[i]);
+  tti_slice near = nearest.name;
   const char *dot = *path ? "." : "";
   if (near.len)
     return refuse(out, "unknown_field",

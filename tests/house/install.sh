@@ -19,12 +19,13 @@ fail() {
   exit 1
 }
 for file in bin/telltale share/man/man1/telltale.1 \
+  share/man/man1/telltale-serve.1 \
   share/man/man3/libtelltale.3 share/bash-completion/completions/telltale \
   share/zsh/site-functions/_telltale include/telltale/emitter.h; do
   [ -f "$prefix/$file" ] || fail "not installed: $file"
 done
 "$prefix/bin/telltale" version >/dev/null || fail "the installed telltale does not run"
-! find "$prefix" | grep -E 'test|bench|example|fuzz' ||
+! find "$prefix" -not -name telltale-bench.1 | grep -E 'test|bench|example|fuzz' ||
   fail "installed what is only for tests"
 ! grep -rlI -e "$build" -e "$work/first" "$prefix/lib" || fail "a path of the build was installed"
 

@@ -79,17 +79,21 @@ test("bad usage ends with 2, says why, and sends nothing", async (t) => {
     [["send", "-s", "a", "--json=yes"], /--json=yes takes no value/],
     [["send", "-s", "a", "--url", "ftp://x"], /does not begin with http/],
     [["tail", "here"], /here: no such argument/],
-    [["tail", "--after", "x"], /--after x is not a number/],
-    [["tail", "-n", "0"], /--count 0/],
-    [["recent", "-n", "0"], /-n 0 is not a number from 1 to 10000/],
-    [["recent", "-n", "10001"], /-n 10001 is not/],
+    [["tail", "--after", "x"], /--after x is not a whole number/],
+    [["tail", "-n", "0"], /--count 0 is not a whole number above 0/],
+    [["recent", "-n", "0"], /--count 0 is not a number from 1 to 10000/],
+    [["recent", "-n", "10001"], /--count 10001 is not/],
     [["status", "now"], /now: no such argument/],
     [["token"], /say create, list or revoke/],
     [["token", "make"], /make is not create, list or revoke/],
     [["token", "create"], /--scope takes ingest, read and admin/],
     [["token", "create", "--scope", "root"], /not 'root'/],
     [["token", "revoke"], /which id/],
-    [["version", "2"], /takes no argument/],
+    [["version", "2"], /2: no such argument/],
+    [["tial"], /unknown command "tial"; did you mean tail\?/],
+    [["tail", "--levle", "x"], /--levle is not an option; did you mean --level\?/],
+    [["bench", "--batches=1"], /--batches is not an option; did you mean --batch\?/],
+    [["tail", "--xyzzy"], /--xyzzy is not an option\n/],
   ]) {
     const { code, out, err } = await cli(server, line);
     assert.equal(code, 2, `${line.join(" ")}: ${err}`);
@@ -99,11 +103,20 @@ test("bad usage ends with 2, says why, and sends nothing", async (t) => {
   assert.equal((await server.json("/events/stats")).received, 0);
 });
 
+// The commands that --help lists.
+async function commands() {
+  const { out } = await cli(null, ["--help"]);
+  return [...out.matchAll(/^  ([a-z]+) /gm)].map((found) => found[1]);
+}
+
 test("help and version go to standard output and end with 0", async () => {
-  for (const command of ["send", "tail", "recent", "status", "token", "serve"]) {
+  const all = await commands();
+  assert.ok(all.length > 10, all.join());
+  for (const command of all) {
     const { code, out, err } = await cli(null, [command, "--help"]);
     assert.equal(code, 0);
     assert.match(out, new RegExp(`^usage: telltale ${command} `));
+    assert.match(out, new RegExp(`^  .*\\btelltale ${command}\\b`, "m"), "an example");
     assert.equal(err, "");
   }
   const help = await cli(null, ["--help"]);

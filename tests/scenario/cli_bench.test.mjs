@@ -120,7 +120,7 @@ test("a server that goes away, and what refuses", patient, async (t) => {
   const gone = await run.done;
   assert.equal(gone.code, 1);
   assert.match(gone.out, /\d+ events stored in/);
-  assert.match(gone.out, /no answer: [1-8] requests/);
+  assert.match(gone.out, /no answer: \d+ requests/);
   assert.match(gone.out, /connections could not be made: .*127\.0\.0\.1/);
 
   const closed = await startServer(t, { env: { TELLTALE_TOKEN_INGEST: "secret" } });
