@@ -65,6 +65,7 @@ typedef struct sink {
   void *context;
   const char *answer; /* the body of every answer; NULL: "{}" */
   size_t answer_len;
+  const char *type; /* of the answer's body; NULL: application/json */
   sink_step steps[SINK_STEPS_MAX];
   size_t step_count;
 
@@ -196,16 +197,24 @@ static inline int sink_judge(sink *s, sink_request *request, const char *text,
   return sink_take(s, request, text);
 }
 
-static inline void sink_send(sink *s, int fd, int status, const char *more) {
+/* The rules that make up an answer, as they were when it was decided on. */
+typedef struct sink_reply {
+  const char *header, *answer, *type;
+  size_t answer_len;
+} sink_reply;
+
+static inline void sink_send(const sink_reply *s, int fd, int status,
+                             const char *more) {
   char text[2048];
   const char *body = s->answer ? s->answer : "{}";
   size_t body_len = s->answer ? s->answer_len : 2;
-  size_t len = (size_t)snprintf(
-      text, sizeof(text),
-      "HTTP/1.1 %d Scripted\r\nContent-Type: application/json\r\n%s%s%s%s"
-      "Content-Length: %zu\r\n\r\n",
-      status, s->header ? s->header : "", s->header ? "\r\n" : "",
-      more ? more : "", more ? "\r\n" : "", body_len);
+  size_t len =
+      (size_t)snprintf(text, sizeof(text),
+                       "HTTP/1.1 %d Scripted\r\nContent-Type: %s\r\n%s%s%s%s"
+                       "Content-Length: %zu\r\n\r\n",
+                       status, s->type ? s->type : "application/json",
+                       s->header ? s->header : "", s->header ? "\r\n" : "",
+                       more ? more : "", more ? "\r\n" : "", body_len);
   SINK_CHECK(len + body_len <= sizeof(text));
   memcpy(text + len, body, body_len);
   len += body_len;
@@ -242,6 +251,7 @@ static inline bool sink_answer(sink *s, int fd, const sink_request *asked,
   if (step.act == SINK_CUT_AFTER || (answers && status / 100 == 2))
     status = sink_judge(s, request, text, text_len);
   request->status = answers ? status : 0;
+  sink_reply reply = {s->header, s->answer, s->type, s->answer_len};
   pthread_cond_broadcast(&s->changed);
   while (s->held)
     pthread_cond_wait(&s->changed, &s->lock);
@@ -250,7 +260,7 @@ static inline bool sink_answer(sink *s, int fd, const sink_request *asked,
   if (step.act == SINK_HANG)
     sink_wait_for_stop(s);
   if (answers)
-    sink_send(s, fd, status, step.header);
+    sink_send(&reply, fd, status, step.header);
   return answers;
 }
 

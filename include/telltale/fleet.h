@@ -23,29 +23,56 @@ typedef struct tt_fleet tt_fleet;
 
 #define TELLTALE_UUID_TEXT 37 /* with the NUL */
 
-/* All zero but the instance id is fine; everything is copied. */
+/* Whether the environment allows telemetry: not when TELLTALE_TELEMETRY is "0",
+ * "false", "off" or "no", nor when DO_NOT_TRACK is anything but empty or one of
+ * these. tt_fleet_new and tt_fleet_instance_id ask it themselves. */
+TELLTALE_API bool tt_fleet_consent(void);
+
+/* The id of this installation, kept in the file `path`: made at random when
+ * there is none, with mode 0600, and the same ever after. TT_ESTATE: no
+ * consent, and no file is made; TT_ECORRUPT: the file holds something else and
+ * is left alone; TT_ENOTFOUND: its directory does not exist; TT_ENOSPACE,
+ * TT_EIO, TT_EINVAL, TT_ENOMEM. */
+TELLTALE_API tt_error tt_fleet_instance_id(const char *path,
+                                           char out_id[TELLTALE_UUID_TEXT]);
+
+/* All zero but `url` and one of the instance ids is fine; everything is copied.
+ */
 typedef struct tt_fleet_options {
-  const char *instance_id; /* a UUID, not all zero */
+  /* Updates go to url + "/" + instance id. NULL or "": no client is made. */
+  const char *url;
+  const char *instance_id; /* a UUID, not all zero; NULL: that of id_file */
+  /* The file of tt_fleet_instance_id. Beside it, in id_file + ".update", the
+   * last update is kept when it is not delivered, and sent first by the next
+   * process. NULL: then that is lost. */
+  const char *id_file;
   /* Keys that the user does not want reported, trimmed. Nothing of them is ever
    * collected, whatever the server says. */
   const char *const *disabled_keys;
   size_t disabled_key_count;
-  size_t max_items; /* values kept at a time; 0: 100,000 */
-  size_t max_bytes; /* what they may take as JSON; 0: 4 MiB */
-  tt_log_hook log;  /* may be all zero */
+  size_t max_items;       /* values kept at a time; 0: 100,000 */
+  size_t max_bytes;       /* what they may take as JSON; 0: 4 MiB */
+  const char *token;      /* bearer token; NULL or "": none */
+  const char *ca_file;    /* PEM; NULL or "": the system's CAs */
+  int request_timeout_ms; /* 0: 60,000 */
+  tt_log_hook log;        /* may be all zero */
 } tt_fleet_options;
 
 /* Keys are 1 to 1,024 bytes. The part before the first ':' is what is disabled
  * and enabled: "client:<hash>" obeys "client". */
 #define TELLTALE_FLEET_KEY_MAX 1024
 
-/* A client that collects. *out_fleet has to be NULL: TT_ESTATE when it is not,
- * since a client is initialised once. TT_EINVAL for no or a zero UUID;
- * TT_ENOMEM. */
+/* A client that collects, and reports once emitting is started. Without a URL
+ * or the consent of the environment there is none: TT_OK, and *out_fleet stays
+ * NULL. *out_fleet has to be NULL: TT_ESTATE when it is not, since a client is
+ * initialised once. TT_EINVAL for no or a zero UUID, a URL that is not http or
+ * https, a token with spaces or control characters, or a negative option;
+ * TT_ENOMEM; errors of tt_fleet_instance_id. */
 TELLTALE_API tt_error tt_fleet_new(const tt_fleet_options *options,
                                    tt_fleet **out_fleet);
 
-/* NULL fine. No other call may be on its way; handles of counters are freed
+/* Stops without sending: what is left is kept as after tt_fleet_stop_emitting.
+ * NULL fine. No other call may be on its way; handles of counters are freed
  * before. */
 TELLTALE_API void tt_fleet_free(tt_fleet *fleet);
 
@@ -118,10 +145,33 @@ TELLTALE_API void tt_fleet_counter_free(tt_fleet_counter *counter);
 /* Forgets all values. Disabled keys and the schedule stay. */
 TELLTALE_API void tt_fleet_reset(tt_fleet *fleet);
 
+/* -- Reporting. -- */
+
+/* Starts a thread, which sends an update now and then whenever the server
+ * wishes: by default after an hour, and up to a minute more. Before each one it
+ * sets the map `process`: resident_bytes, threads, open_files, cpu_seconds.
+ *
+ * An update that fails is tried again after 8, 27 and 64 s, or when the server
+ * asks for it; then its values wait for the next update. When the server ends
+ * it (410, 451, "stop") nothing more is collected or sent.
+ *
+ * Returns at once. TT_ESTATE: started before, also when it has been stopped
+ * since; TT_ENOMEM, and it may be tried again. */
+TELLTALE_API tt_error tt_fleet_start_emitting(tt_fleet *fleet);
+
+/* Sends what is left, once, also when an update is on its way, and ends
+ * collecting and emitting. Takes no longer than timeout_ms (negative: as long
+ * as the requests take). TT_OK: delivered, or emitting never began or was ended
+ * by the server; TT_EIO: not taken, and kept for the next process if there is
+ * an id_file; TT_ETIMEOUT: not even that is certain yet. */
+TELLTALE_API tt_error tt_fleet_stop_emitting(tt_fleet *fleet, int timeout_ms);
+
 typedef struct tt_fleet_stats {
   uint64_t items;     /* values kept now */
   uint64_t refused;   /* values there was no room for */
   uint64_t conflicts; /* calls for a key of another shape */
+  uint64_t updates;   /* delivered */
+  uint64_t tries;     /* requests for that */
 } tt_fleet_stats;
 
 TELLTALE_API void tt_fleet_stats_get(tt_fleet *fleet,

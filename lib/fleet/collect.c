@@ -7,6 +7,7 @@
 /* As many keys a server may disable. */
 #define BY_SERVER_MAX 10000
 #define INT_BYTES     24
+#define COMPLAINTS    16
 
 static tti_slice trimmed(const char *text) {
   return tti_slice_trim(tti_slice_of(text));
@@ -417,6 +418,13 @@ bool tti_collector_is_disabled(tti_collector *collector, tti_slice key) {
   bool disabled = tti_collector_forbids(collector, key);
   pthread_mutex_unlock(&collector->lock);
   return disabled;
+}
+
+/* Relaxed: only a number of lines. */
+bool tti_collector_may_complain(tti_collector *collector) {
+  atomic_uint *count = &collector->complaints;
+  return atomic_load_explicit(count, memory_order_relaxed) < COMPLAINTS &&
+         atomic_fetch_add_explicit(count, 1, memory_order_relaxed) < COMPLAINTS;
 }
 
 tti_collector_stats tti_collector_stats_of(tti_collector *collector) {

@@ -47,6 +47,9 @@ void tti_collector_reset(tti_collector *collector);
 /* Forgets everything and collects nothing more. */
 void tti_collector_close(tti_collector *collector);
 
+/* Whether one more line may be logged before the next update. */
+bool tti_collector_may_complain(tti_collector *collector);
+
 typedef struct tti_collector_stats {
   uint64_t items, refused, conflicts;
 } tti_collector_stats;

@@ -31,7 +31,8 @@ static void on_log(void *context, tt_level level, const char *message) {
 
 static tt_fleet_options options_of(fixture *f) {
   static const char *const disabled[] = {" secret ", "ua"};
-  return (tt_fleet_options){.instance_id = INSTANCE,
+  return (tt_fleet_options){.url = "http://127.0.0.1:1/v1/update/",
+                            .instance_id = INSTANCE,
                             .disabled_keys = disabled,
                             .disabled_key_count = 2,
                             .max_items = 8,
@@ -257,6 +258,9 @@ static void complaints_are_rationed(void **state) {
   for (int i = 0; i < 100; i++)
     tt_fleet_increment(f->fleet, "");
   assert_int_equal(f->lines, 16);
+  taken(f); /* another update, other complaints */
+  tt_fleet_increment(f->fleet, "");
+  assert_int_equal(f->lines, 17);
 }
 
 /* -- The ceiling. -- */

@@ -11,6 +11,7 @@ struct tti_collector {
   uint64_t seed;
   size_t max_items, max_bytes;
   atomic_uint next_thread;
+  atomic_uint complaints; /* since the last update */
   tti_counters *counters;
   pthread_mutex_t lock;
   /* From here on under the lock. */

@@ -2,6 +2,7 @@
 
 #include "lib/base/log.h"
 #include "lib/emit/fork.h"
+#include "lib/fleet/identity.h"
 #include "lib/json/scan.h"
 #include "lib/json/write.h"
 #include <math.h>
@@ -9,16 +10,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MAX_ITEMS 100000
-#define MAX_BYTES ((size_t)4 * 1024 * 1024)
-/* Lines that an update's worth of collecting may log. */
-#define LINES_MAX 16
+#define MAX_ITEMS          100000
+#define MAX_BYTES          ((size_t)4 * 1024 * 1024)
+#define REQUEST_TIMEOUT_MS 60000
 
 /* What one process has of the client. */
 typedef struct side {
   pid_t pid;
   tti_collector *collector;
-  atomic_uint lines;
+  tti_cycle *cycle;
 } side;
 
 /* In fork memory: a child finds no side and makes its own. */
@@ -28,8 +28,8 @@ typedef struct shared {
 
 struct tt_fleet {
   tti_collector_options collecting;
-  char **disabled_keys;
-  size_t disabled_key_count;
+  char **disabled_keys; /* ended by NULL */
+  tti_cycle_options emitting;
   tt_log_hook log;
   bool wiped;
   shared *shared;
@@ -47,6 +47,7 @@ struct tt_fleet_counter {
 static void side_free(side *s) {
   if (!s)
     return;
+  tti_cycle_free(s->cycle);
   tti_collector_free(s->collector);
   free(s);
 }
@@ -58,6 +59,8 @@ static side *side_new(const tt_fleet *f) {
   s->pid = getpid();
   s->collector = tti_collector_new(&f->collecting);
   if (s->collector)
+    s->cycle = tti_cycle_new(&f->emitting, s->collector);
+  if (s->cycle)
     return s;
   side_free(s);
   return NULL;
@@ -98,19 +101,47 @@ tti_collector *tti_fleet_collector(tt_fleet *fleet) {
   return s ? s->collector : NULL;
 }
 
+tti_cycle *tti_fleet_cycle(tt_fleet *fleet) {
+  side *s = side_of(fleet);
+  return s ? s->cycle : NULL;
+}
+
 /* -- Life. -- */
 
-static bool is_uuid(const char *text) {
-  bool zero = true;
-  if (!text || strlen(text) != TELLTALE_UUID_TEXT - 1)
+/* Copies `text` with `more`; no text: NULL, which is fine. */
+static bool join(const char *before, const char *text, const char *more,
+                 char **out_text) {
+  if (!text || !*text)
+    return true;
+  size_t size = strlen(before) + strlen(text) + strlen(more) + 1;
+  char *joined = malloc(size);
+  if (!joined)
     return false;
-  for (int i = 0; i < TELLTALE_UUID_TEXT - 1; i++) {
-    bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i]))
-      return false;
-    zero = zero && (dash || text[i] == '0');
-  }
-  return !zero;
+  snprintf(joined, size, "%s%s%s", before, text, more);
+  *out_text = joined;
+  return true;
+}
+
+static tt_error configure_cycle(tt_fleet *f, const tt_fleet_options *o,
+                                const char *instance_id) {
+  tti_cycle_options *cycle = &f->emitting;
+  char path[TELLTALE_UUID_TEXT + 1];
+  cycle->log = o->log;
+  cycle->request_timeout_ms =
+      o->request_timeout_ms ? o->request_timeout_ms : REQUEST_TIMEOUT_MS;
+  snprintf(path, sizeof(path), "/%s", instance_id);
+  tt_error error = tti_http_url(o->url, path, &cycle->url);
+  if (!error)
+    error = tti_http_url_shown(o->url, &cycle->shown_url);
+  if (error)
+    return error;
+  cycle->instance_id = strdup(instance_id);
+  bool ok =
+      cycle->instance_id &&
+      join("", o->id_file, ".update", &cycle->kept_path) &&
+      join("Authorization: Bearer ", o->token, "", &cycle->authorization) &&
+      join("", o->ca_file, "", &cycle->ca_file);
+  return ok ? TT_OK : TT_ENOMEM;
 }
 
 static bool copy_keys(tt_fleet *f, const tt_fleet_options *o) {
@@ -121,8 +152,12 @@ static bool copy_keys(tt_fleet *f, const tt_fleet_options *o) {
     f->disabled_keys[i] = strdup(o->disabled_keys[i]);
     if (!f->disabled_keys[i])
       return false;
-    f->disabled_key_count++;
   }
+  f->collecting = (tti_collector_options){
+      .max_items = o->max_items ? o->max_items : MAX_ITEMS,
+      .max_bytes = o->max_bytes ? o->max_bytes : MAX_BYTES,
+      .disabled_keys = (const char *const *)f->disabled_keys,
+      .disabled_key_count = o->disabled_key_count};
   return true;
 }
 
@@ -130,9 +165,15 @@ static void dispose(tt_fleet *f) {
   if (f->shared)
     side_free(find_side(f));
   tti_fork_memory_free(f->shared, sizeof(*f->shared));
-  for (size_t i = 0; i < f->disabled_key_count; i++)
-    free(f->disabled_keys[i]);
+  for (char **key = f->disabled_keys; key && *key; key++)
+    free(*key);
   free(f->disabled_keys);
+  free(f->emitting.url);
+  free(f->emitting.shown_url);
+  free(f->emitting.instance_id);
+  free(f->emitting.kept_path);
+  free(f->emitting.authorization);
+  free(f->emitting.ca_file);
   free(f);
 }
 
@@ -142,39 +183,92 @@ static tt_error refuse(const tt_fleet_options *o, tt_error error,
   return error;
 }
 
-tt_error tt_fleet_new(const tt_fleet_options *options, tt_fleet **out_fleet) {
+/* Header lines end at a control character: none may come from a token. */
+static bool is_token(const char *text) {
+  for (; text && *text; text++) {
+    if ((unsigned char)*text <= ' ' || *text == 0x7f)
+      return false;
+  }
+  return true;
+}
+
+static tt_error identify(const tt_fleet_options *o,
+                         char out_id[TELLTALE_UUID_TEXT]) {
+  tt_error error;
+  if (o->instance_id || !o->id_file) {
+    if (!tti_is_instance_id(o->instance_id))
+      return refuse(o, TT_EINVAL, "the instance id is no UUID, or all zero");
+    memcpy(out_id, o->instance_id, TELLTALE_UUID_TEXT);
+    return TT_OK;
+  }
+  error = tt_fleet_instance_id(o->id_file, out_id);
+  if (error)
+    tti_log(&o->log, TT_LEVEL_ERROR, "fleet telemetry: instance id in %s: %s",
+            o->id_file, tt_error_message(error));
+  return error;
+}
+
+static tt_error create(const tt_fleet_options *o, const char *instance_id,
+                       const tti_cycle_time *time, tt_fleet **out_fleet) {
+  tt_fleet *f = calloc(1, sizeof(*f));
+  if (!f)
+    return TT_ENOMEM;
+  f->log = o->log;
+  f->emitting.time = time;
+  tt_error error = configure_cycle(f, o, instance_id);
+  if (error == TT_EINVAL)
+    refuse(o, error, "the URL is not http or https");
+  if (!error && !copy_keys(f, o))
+    error = TT_ENOMEM;
+  if (!error)
+    f->shared = tti_fork_memory_new(sizeof(*f->shared), &f->wiped);
+  if (!error && (!f->shared || !make_side(f)))
+    error = TT_ENOMEM;
+  if (error)
+    dispose(f);
+  else
+    *out_fleet = f;
+  return error;
+}
+
+tt_error tti_fleet_new(const tt_fleet_options *options,
+                       const tti_cycle_time *time, tt_fleet **out_fleet) {
+  char instance_id[TELLTALE_UUID_TEXT];
   if (!options || !out_fleet)
     return TT_EINVAL;
   if (*out_fleet)
     return refuse(options, TT_ESTATE, "initialised before");
-  if (!is_uuid(options->instance_id))
-    return refuse(options, TT_EINVAL,
-                  "the instance id is no UUID, or all zero");
-  tt_fleet *f = calloc(1, sizeof(*f));
-  if (!f)
-    return TT_ENOMEM;
-  f->log = options->log;
-  if (!copy_keys(f, options))
-    goto no_memory;
-  f->collecting = (tti_collector_options){
-      .max_items = options->max_items ? options->max_items : MAX_ITEMS,
-      .max_bytes = options->max_bytes ? options->max_bytes : MAX_BYTES,
-      .disabled_keys = (const char *const *)f->disabled_keys,
-      .disabled_key_count = f->disabled_key_count};
-  f->shared = tti_fork_memory_new(sizeof(*f->shared), &f->wiped);
-  if (!f->shared || !make_side(f))
-    goto no_memory;
-  *out_fleet = f;
-  return TT_OK;
+  if (!options->url || !*options->url || !tt_fleet_consent())
+    return TT_OK;
+  if (!is_token(options->token) || options->request_timeout_ms < 0)
+    return refuse(options, TT_EINVAL, "the token or a time is not valid");
+  tt_error error = identify(options, instance_id);
+  return error ? error : create(options, instance_id, time, out_fleet);
+}
 
-no_memory:
-  dispose(f);
-  return TT_ENOMEM;
+tt_error tt_fleet_new(const tt_fleet_options *options, tt_fleet **out_fleet) {
+  return tti_fleet_new(options, &tti_cycle_time_system, out_fleet);
 }
 
 void tt_fleet_free(tt_fleet *fleet) {
   if (fleet)
     dispose(fleet);
+}
+
+tt_error tt_fleet_start_emitting(tt_fleet *fleet) {
+  if (!fleet)
+    return TT_OK;
+  side *s = side_of(fleet);
+  tt_error error = s ? tti_cycle_start(s->cycle) : TT_ENOMEM;
+  if (error == TT_ESTATE)
+    tti_log(&fleet->log, TT_LEVEL_ERROR,
+            "fleet telemetry: emitting was started before");
+  return error;
+}
+
+tt_error tt_fleet_stop_emitting(tt_fleet *fleet, int timeout_ms) {
+  side *s = fleet ? find_side(fleet) : NULL;
+  return s ? tti_cycle_stop(s->cycle, timeout_ms) : TT_OK;
 }
 
 /* -- Collecting. -- */
@@ -198,10 +292,7 @@ static const char *reason_of(tt_error error) {
 
 /* Tells of an error, and passes it on. */
 static tt_error told(tt_fleet *f, side *s, const char *key, tt_error error) {
-  /* Relaxed: only a number of lines. */
-  if (error &&
-      atomic_load_explicit(&s->lines, memory_order_relaxed) < LINES_MAX &&
-      atomic_fetch_add_explicit(&s->lines, 1, memory_order_relaxed) < LINES_MAX)
+  if (error && tti_collector_may_complain(s->collector))
     tti_log(&f->log, TT_LEVEL_ERROR, "fleet telemetry: key %.100s: %s",
             key ? key : "(none)", reason_of(error));
   return error;
@@ -367,6 +458,9 @@ void tt_fleet_stats_get(tt_fleet *fleet, tt_fleet_stats *out_stats) {
   out_stats->items = stats.items;
   out_stats->refused = stats.refused;
   out_stats->conflicts = stats.conflicts;
+  tti_cycle_stats cycle = tti_cycle_stats_of(s->cycle);
+  out_stats->updates = cycle.updates;
+  out_stats->tries = cycle.tries;
 }
 
 void tt_fleet_fast_hash(const void *bytes, size_t len,

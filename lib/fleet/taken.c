@@ -84,6 +84,7 @@ tt_error tti_collector_take(tti_collector *collector,
   pthread_mutex_unlock(&c->lock);
   if (!taken.ints)
     return TT_ENOMEM;
+  atomic_store_explicit(&c->complaints, 0, memory_order_relaxed);
   *out_snapshot = taken;
   return TT_OK;
 }

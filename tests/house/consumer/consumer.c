@@ -55,6 +55,7 @@ int main(void) {
     goto out;
   tt_fleet *fleet = NULL;
   tt_fleet_options fleet_options = {0};
+  fleet_options.url = "http://127.0.0.1:1/v1/update";
   fleet_options.instance_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
   if (tt_fleet_new(&fleet_options, &fleet))
     goto out;

@@ -37,6 +37,7 @@ int main() {
     return 1;
   tt_fleet *fleet = nullptr;
   tt_fleet_options fleet_options{};
+  fleet_options.url = "http://127.0.0.1:1/v1/update";
   fleet_options.instance_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
   if (tt_fleet_new(&fleet_options, &fleet))
     return 1;
