@@ -104,28 +104,33 @@ static int wait_ms(const tt_storage_writer *w, const forward_limits *limits,
   return left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
 }
 
-/* Takes the entry into the batch, or counts it as lost. */
-static void take(tt_storage_writer *w, const tti_stream_entry *entry) {
-  if (tti_storage_batch_add(&w->batch, entry) == TT_OK)
-    return;
+/* Takes the entry into the batch, or counts it as lost when it is no record.
+ * TT_ENOMEM: it is read again. */
+static tt_error take(tt_storage_writer *w, const tti_stream_entry *entry) {
+  tt_error error = tti_storage_batch_add(&w->batch, entry);
+  if (error != TT_ECORRUPT)
+    return error;
   behind(w, 1, entry->seq, entry->seq);
   w->skip_to = entry->seq;
+  return TT_OK;
 }
 
 /* Fills the batch. TT_OK: there is something in it, or `skip_to` is set. */
 static tt_error collect(tt_storage_writer *w, const forward_limits *limits) {
   int64_t first_us = 0;
+  tt_error error = TT_OK;
   tti_storage_batch_clear(&w->batch);
   w->at = 0;
   w->skip_to = 0;
-  while (!is_full(w) && !w->skip_to) {
+  while (!error && !is_full(w) && !w->skip_to) {
     tti_stream_entry entry;
     tt_read_result drop;
-    tt_error error =
-        w->source.ops->next(w->source.self, wait_ms(w, limits, first_us),
-                            limits->cancel, &entry, &drop);
-    if (error && w->batch.count)
+    error = w->source.ops->next(w->source.self, wait_ms(w, limits, first_us),
+                                limits->cancel, &entry, &drop);
+    if (error && w->batch.count) {
+      error = TT_OK;
       break;
+    }
     if (error)
       return error;
     if (!entry.record.ptr) {
@@ -135,10 +140,11 @@ static tt_error collect(tt_storage_writer *w, const forward_limits *limits) {
     }
     if (w->batch.count == 0 && w->storage->ops.linger_ms > 0)
       first_us = now_us();
-    take(w, &entry);
+    error = take(w, &entry);
   }
+  if (!error)
+    error = tti_storage_batch_seal(&w->batch);
   /* Without memory for them they are read again. */
-  tt_error error = tti_storage_batch_seal(&w->batch);
   if (error) {
     w->source.ops->seek(w->source.self, w->settled_seq);
     tti_storage_batch_clear(&w->batch);
@@ -167,8 +173,11 @@ static tt_error call_flush(tt_storage_writer *w, int timeout_ms,
   *report = (tt_append_report){0};
   if (!w->storage->ops.flush)
     return TT_OK;
+  tt_error error = TT_EIO;
   pthread_mutex_lock(&w->storage_lock);
-  tt_error error = w->storage->ops.flush(w->storage->self, timeout_ms, report);
+  if (!w->flush_failed)
+    error = w->storage->ops.flush(w->storage->self, timeout_ms, report);
+  w->flush_failed = false;
   pthread_mutex_unlock(&w->storage_lock);
   report->problem[sizeof(report->problem) - 1] = '\0';
   return error;

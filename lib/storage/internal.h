@@ -46,6 +46,7 @@ struct tt_storage_writer {
   /* Held during each call of the storage and each change of the letters, which
    * requeue makes from another thread. Taken before the mutex. */
   pthread_mutex_t storage_lock;
+  bool flush_failed; /* under it: a requeue's, since the writer's last */
 
   pthread_t thread;  /* with threaded */
   tt_cancel *cancel; /* of the thread */

@@ -105,14 +105,19 @@ static tt_error write_all(int fd, tti_slice bytes) {
   return TT_OK;
 }
 
-/* A line that could not be written whole is cut off again. */
+/* A line that could not be written whole is cut off again; one that a process
+ * left when it ended gets an end. */
 static tt_error append(int fd, tti_slice line, size_t max_bytes) {
   struct stat file;
-  if (fstat(fd, &file) || !S_ISREG(file.st_mode))
+  char last = '\n';
+  if (fstat(fd, &file) || !S_ISREG(file.st_mode) ||
+      (file.st_size && pread(fd, &last, 1, file.st_size - 1) != 1))
     return TT_EIO;
-  if ((size_t)file.st_size + line.len > max_bytes)
+  if ((size_t)file.st_size + line.len >= max_bytes)
     return TT_EFULL;
-  tt_error error = write_all(fd, line);
+  tt_error error = last == '\n' ? TT_OK : write_all(fd, TTI_SLICE("\n"));
+  if (!error)
+    error = write_all(fd, line);
   if (error)
     return ftruncate(fd, file.st_size) ? TT_EIO : error;
   return fdatasync(fd) ? TT_EIO : TT_OK;
@@ -129,7 +134,7 @@ tt_error tti_letters_add(const tti_letters *letters, uint64_t seq,
   if (error)
     goto out;
   int fd = open(letters->path,
-                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+                O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
   if (fd < 0) {
     error = TT_EIO;
     goto out;
@@ -178,8 +183,8 @@ static tt_error walk_file(walk *w, FILE *in) {
   tt_error error = TT_OK;
   while (!error && (len = getline(&line, &cap, in)) > 0)
     error = walk_line(w, (tti_slice){line, (size_t)len});
-  if (!error && ferror(in))
-    error = TT_EIO;
+  if (!error && !feof(in)) /* getline without memory is no error of `in` */
+    error = ferror(in) ? TT_EIO : TT_ENOMEM;
   free(line);
   return error;
 }
@@ -187,8 +192,8 @@ static tt_error walk_file(walk *w, FILE *in) {
 /* What is sent and the file's new form are two things; when the process ends
  * between them the old file is whole, and the letters are sent twice. */
 tt_error tti_letters_walk(const tti_letters *letters, tti_letter_visit *visit,
-                          void *context, uint64_t *out_sent,
-                          uint64_t *out_left) {
+                          tti_letters_settle *settle, void *context,
+                          uint64_t *out_sent, uint64_t *out_left) {
   walk w = {.visit = visit, .context = context, .fd = -1};
   size_t len = strlen(letters->path);
   char *temporary = malloc(len + sizeof(".new"));
@@ -204,6 +209,8 @@ tt_error tti_letters_walk(const tti_letters *letters, tti_letter_visit *visit,
   memcpy(temporary + len, ".new", sizeof(".new"));
   w.fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   error = w.fd < 0 ? TT_EIO : walk_file(&w, in);
+  if (!error && w.sent)
+    error = settle(context);
   if (!error && (fdatasync(w.fd) || rename(temporary, letters->path)))
     error = TT_EIO;
   if (error && w.fd >= 0)

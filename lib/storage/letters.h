@@ -42,12 +42,17 @@ typedef tti_letter_fate
 tti_letter_visit(void *context, const tti_letter *letter,
                  char out_reason[TTI_LETTER_REASON_MAX]);
 
+/* Before letters that were sent are removed: whether they are safe where they
+ * are now. */
+typedef tt_error tti_letters_settle(void *context);
+
 /* Shows every letter to `visit` and writes the file anew with those that stay.
  * What is no letter stays as it is. A process that ends meanwhile loses none.
- * Counts are of lines. TT_ENOTFOUND: there is no file; TT_EIO, TT_ENOMEM: the
- * file is as it was, though letters may have been sent. */
+ * Counts are of lines. TT_ENOTFOUND: there is no file; TT_EIO, TT_ENOMEM, an
+ * error of `settle`: the file is as it was, though letters may have been sent.
+ */
 tt_error tti_letters_walk(const tti_letters *letters, tti_letter_visit *visit,
-                          void *context, uint64_t *out_sent,
-                          uint64_t *out_left);
+                          tti_letters_settle *settle, void *context,
+                          uint64_t *out_sent, uint64_t *out_left);
 
 #endif

@@ -40,6 +40,20 @@ static tti_letter_fate send_again(void *context, const tti_letter *letter,
   return TTI_LETTER_REJECTED;
 }
 
+/* A flush that fails may take what the writer has appended too. */
+static tt_error settle(void *context) {
+  requeue *r = context;
+  const tt_storage *storage = r->writer->storage;
+  tt_append_report report = {0};
+  if (!storage->ops.flush)
+    return TT_OK;
+  tt_error error = storage->ops.flush(
+      storage->self, tti_storage_left_ms(r->deadline_us), &report);
+  if (error)
+    r->writer->flush_failed = true;
+  return error;
+}
+
 /* The lock's clock is the wall's; a jump of it costs one wait. */
 static bool lock_until(pthread_mutex_t *mutex, int64_t deadline_us) {
   if (deadline_us < 0)
@@ -74,7 +88,8 @@ tt_error tt_storage_writer_requeue(tt_storage_writer *writer, int timeout_ms,
   tt_error error = TT_ESTATE;
   tti_storage_batch_init(&r.batch);
   if (is_running(writer)) {
-    error = tti_letters_walk(&writer->letters, send_again, &r, &sent, &left);
+    error = tti_letters_walk(&writer->letters, send_again, settle, &r, &sent,
+                             &left);
     if (error == TT_ENOTFOUND)
       error = TT_OK;
   }

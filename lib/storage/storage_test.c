@@ -237,7 +237,6 @@ static void stores_all_in_order(void **state) {
   assert_int_equal(stats.lag, 0);
 }
 
-/* What the seed calls single use. */
 static void holds_its_order_of_calls(void **state) {
   fixture *f = *state;
   make_writer(f, (tt_storage_writer_options){0});
@@ -381,6 +380,63 @@ static void rejects_one_alone_and_sends_it_again(void **state) {
   assert_int_equal(left, 0);
   assert_int_equal(f->fake.times[42], 1);
   assert_int_equal(lines_of(f->letters), 0);
+  assert_int_equal(tt_storage_writer_stop(f->writer, 5000), TT_OK);
+}
+
+static void await_position(fixture *f, uint64_t seq) {
+  while (stats_of(f).position < seq)
+    usleep(1000);
+}
+
+/* A letter is removed when the storage has it for good, not before; and a flush
+ * that fails in between may have taken what the writer appended. */
+static void a_letter_stays_until_the_storage_flushed(void **state) {
+  fixture *f = *state;
+  uint64_t sent = 9, left = 9;
+  publish(f, 10);
+  f->fake.poison = 4;
+  make_writer(f, (tt_storage_writer_options){.dead_letters = f->letters,
+                                             .position = &position_ops,
+                                             .position_self = f});
+  assert_int_equal(tt_storage_writer_start(f->writer), TT_OK);
+  await_position(f, 10);
+  pthread_mutex_lock(&f->fake.mutex);
+  f->fake.poison = 0;
+  f->fake.failing_flushes = 1;
+  pthread_mutex_unlock(&f->fake.mutex);
+  assert_int_equal(tt_storage_writer_requeue(f->writer, 5000, &sent, &left),
+                   TT_EIO);
+  assert_int_equal(lines_of(f->letters), 1);
+  publish(f, 1);
+  await_position(f, 11);
+  assert_int_equal(f->fake.times[11], 2); /* its first flush did not count */
+  assert_int_equal(tt_storage_writer_requeue(f->writer, 5000, &sent, &left),
+                   TT_OK);
+  assert_int_equal(sent, 1);
+  assert_int_equal(lines_of(f->letters), 0);
+  assert_int_equal(tt_storage_writer_stop(f->writer, 5000), TT_OK);
+}
+
+/* A process that ended left half a letter: the next one is whole. */
+static void half_a_letter_spoils_no_other(void **state) {
+  fixture *f = *state;
+  uint64_t sent = 0, left = 0;
+  FILE *file = fopen(f->letters, "we");
+  fputs("{\"seq\":1,\"received_us\":1,\"record\":\"AAAA", file);
+  fclose(file);
+  publish(f, 2);
+  f->fake.poison = 2;
+  make_writer(f, (tt_storage_writer_options){.dead_letters = f->letters});
+  assert_int_equal(tt_storage_writer_start(f->writer), TT_OK);
+  await_position(f, 2);
+  pthread_mutex_lock(&f->fake.mutex);
+  f->fake.poison = 0;
+  pthread_mutex_unlock(&f->fake.mutex);
+  assert_int_equal(tt_storage_writer_requeue(f->writer, 5000, &sent, &left),
+                   TT_OK);
+  assert_int_equal(sent, 1);
+  assert_int_equal(left, 1);
+  assert_int_equal(f->fake.times[2], 1);
   assert_int_equal(tt_storage_writer_stop(f->writer, 5000), TT_OK);
 }
 
@@ -570,6 +626,8 @@ int main(void) {
       TEST(goes_on_behind_what_was_stored),
       TEST(halves_what_is_too_large),
       TEST(rejects_one_alone_and_sends_it_again),
+      TEST(a_letter_stays_until_the_storage_flushed),
+      TEST(half_a_letter_spoils_no_other),
       TEST(letters_are_json_lines),
       TEST(letters_are_bounded),
       TEST(accounts_for_what_it_was_overtaken_by),
