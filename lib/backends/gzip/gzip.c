@@ -28,7 +28,7 @@ static tt_error error_of_errno(void) {
 static tt_error compress_into(FILE *in, int out) {
   char chunk[CHUNK_BYTES];
   size_t len;
-  int own = dup(out);
+  int own = fcntl(out, F_DUPFD_CLOEXEC, 0);
   gzFile gz = own < 0 ? NULL : gzdopen(own, "wb6");
   if (!gz) {
     if (own >= 0)

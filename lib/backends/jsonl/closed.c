@@ -62,7 +62,7 @@ static bool is_closed(const char *name, const char *base, bool *out_gz) {
   return *rest == '\0' || *out_gz;
 }
 
-static char *join(const char *dir, size_t dir_len, const char *name) {
+static char *path_in(const char *dir, size_t dir_len, const char *name) {
   size_t len = strlen(name);
   char *path = malloc(dir_len + len + 1);
   if (!path)
@@ -85,6 +85,11 @@ static void deal_with(tti_closed *c, const char *path, bool gz, bool remove) {
   }
 }
 
+static bool is_late(tti_closed *c) {
+  int64_t until = atomic_load_explicit(&c->until_us, memory_order_relaxed);
+  return until && tti_monotonic_us(&tti_clock_system) >= until;
+}
+
 static void *tidy(void *arg) {
   tti_closed *c = arg;
   const char *slash = strrchr(c->path, '/');
@@ -97,8 +102,8 @@ static void *tidy(void *arg) {
   /* Newest first: names of one base sort by time. */
   for (int i = count - 1; i >= 0; i--) {
     bool gz;
-    if (is_closed(entries[i]->d_name, base, &gz)) {
-      char *path = join(c->path, dir_len, entries[i]->d_name);
+    if (!is_late(c) && is_closed(entries[i]->d_name, base, &gz)) {
+      char *path = path_in(c->path, dir_len, entries[i]->d_name);
       if (path)
         deal_with(c, path, gz, c->keep && newer >= c->keep);
       free(path);
@@ -111,16 +116,30 @@ static void *tidy(void *arg) {
   return NULL;
 }
 
-void tti_closed_wait(tti_closed *closed) {
-  if (closed->working)
-    pthread_join(closed->thread, NULL);
-  closed->working = false;
+static void join(tti_closed *c) {
+  if (c->working)
+    pthread_join(c->thread, NULL);
+  c->working = false;
+}
+
+void tti_closed_end(tti_closed *closed, int timeout_ms) {
+  int64_t none = 0, until = tti_monotonic_us(&tti_clock_system) +
+                            (int64_t)timeout_ms * 1000;
+  if (timeout_ms >= 0)
+    atomic_compare_exchange_strong_explicit(&closed->until_us, &none, until,
+                                            memory_order_relaxed,
+                                            memory_order_relaxed);
+  join(closed);
+}
+
+void tti_closed_hurry(tti_closed *closed) {
+  atomic_store_explicit(&closed->until_us, 1, memory_order_relaxed);
 }
 
 void tti_closed_tidy(tti_closed *closed) {
   if (!closed->visit && !closed->keep)
     return;
-  tti_closed_wait(closed);
+  join(closed);
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -27,6 +27,7 @@ typedef struct jsonl {
   uint64_t size;
   int64_t begun_us; /* wall time of the first line, as far as known */
   bool unsynced;
+  int lost; /* an errno value: what a sync failed of that no flush told yet */
   tti_buf lines;
   tti_buf metadata;
   tti_closed closed;
@@ -58,20 +59,34 @@ static tt_error report_errno(const jsonl *j, int error, const char *what,
 
 /* ---- Opening ---- */
 
+static const char line_head[] = "{\"seq\":";
+
 /* The seq of a line of ours; 0: it is another's. */
 static uint64_t seq_of(tti_slice line) {
-  static const char head[] = "{\"seq\":";
   uint64_t seq = 0;
-  size_t i = sizeof(head) - 1;
-  if (line.len < i || memcmp(line.ptr, head, i) != 0)
+  size_t i = sizeof(line_head) - 1;
+  if (line.len < i || memcmp(line.ptr, line_head, i) != 0)
     return 0;
   for (; i < line.len && line.ptr[i] >= '0' && line.ptr[i] <= '9'; i++)
     seq = seq * 10 + (uint64_t)(line.ptr[i] - '0');
   return seq;
 }
 
-/* Cuts off a last line that has no end, since its envelope comes again; the seq
- * of the one before it. An errno value. */
+/* A last line that has no end: one of ours is cut off, since its envelope comes
+ * again; another's gets one. An errno value. */
+static int mend_line(int fd, tti_slice line, uint64_t begin,
+                     uint64_t *out_size) {
+  size_t head = sizeof(line_head) - 1;
+  *out_size = begin;
+  if (memcmp(line.ptr, line_head, line.len < head ? line.len : head) == 0)
+    return ftruncate(fd, (off_t)begin) ? errno : 0;
+  size_t written = 0;
+  int error = tti_file_append(fd, TTI_SLICE("\n"), &written);
+  *out_size = begin + line.len + written;
+  return error;
+}
+
+/* Mends the last line; the seq of the one before it. An errno value. */
 static int mend(int fd, uint64_t size, uint64_t *out_size, uint64_t *out_seq) {
   size_t len = size < TAIL_BYTES ? (size_t)size : TAIL_BYTES;
   char *tail = malloc(len ? len : 1);
@@ -82,8 +97,9 @@ static int mend(int fd, uint64_t size, uint64_t *out_size, uint64_t *out_seq) {
   while (!error && whole && tail[whole - 1] != '\n')
     whole--;
   *out_size = size - (len - whole);
-  if (!error && whole < len && ftruncate(fd, (off_t)*out_size))
-    error = errno;
+  if (!error && whole < len)
+    error = mend_line(fd, (tti_slice){tail + whole, len - whole}, *out_size,
+                      out_size);
   if (!error && whole) {
     size_t begin = whole - 1;
     while (begin && tail[begin - 1] != '\n')
@@ -138,12 +154,15 @@ static int sync_file(jsonl *j) {
   if (!j->unsynced || j->options.fsync == TT_STORAGE_FSYNC_NEVER)
     return 0;
   j->unsynced = false; /* what a failure takes is not known: all comes again */
-  return fdatasync(j->fd) ? errno : 0;
+  if (fdatasync(j->fd) == 0)
+    return 0;
+  j->lost = errno;
+  return j->lost;
 }
 
 static bool is_old(const jsonl *j) {
-  return j->options.max_age_s && tti_wall_us(&tti_clock_system) - j->begun_us >=
-                                     j->options.max_age_s * 1000000;
+  int64_t age_us = tti_wall_us(&tti_clock_system) - j->begun_us;
+  return j->options.max_age_s && age_us / 1000000 >= j->options.max_age_s;
 }
 
 /* Closes a file that is full or old, and begins another. */
@@ -154,7 +173,7 @@ static int rotate(jsonl *j, size_t more) {
   int error = sync_file(j);
   if (!error)
     error = tti_closed_take(&j->closed);
-  if (error)
+  if (error && error != ENOENT) /* it was taken away: another is begun */
     return error;
   close(j->fd);
   j->fd = -1;
@@ -230,7 +249,10 @@ static tt_error jsonl_flush(void *self, int timeout_ms,
                             tt_append_report *report) {
   (void)timeout_ms;
   jsonl *j = self;
-  int error = j->fd < 0 ? 0 : sync_file(j);
+  if (j->fd >= 0)
+    sync_file(j);
+  int error = j->lost;
+  j->lost = 0;
   return error ? report_errno(j, error, "sync", report) : TT_OK;
 }
 
@@ -241,8 +263,13 @@ static tt_error jsonl_close(void *self, int timeout_ms,
   if (j->fd >= 0)
     close(j->fd);
   j->fd = -1;
-  tti_closed_wait(&j->closed);
+  tti_closed_end(&j->closed, timeout_ms);
   return error;
+}
+
+static void jsonl_interrupt(void *self) {
+  jsonl *j = self;
+  tti_closed_hurry(&j->closed);
 }
 
 /* ---- Life ---- */
@@ -265,6 +292,7 @@ tt_error tt_storage_jsonl_new(const tt_storage_jsonl_options *options,
                                      .append = jsonl_append,
                                      .flush = jsonl_flush,
                                      .close = jsonl_close,
+                                     .interrupt = jsonl_interrupt,
                                      .free = jsonl_free};
   if (!options || !options->path || !*options->path || options->max_age_s < 0 ||
       !out_storage)

@@ -1,13 +1,29 @@
 #include "tests/unit.h"
 
+#include "lib/storage/internal.h"
 #include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <telltale/storage.h>
 #include <unistd.h>
 #include <zlib.h>
+
+static atomic_int failing_syncs;
+
+/* In place of the C library's: a disk that fails. */
+int fdatasync(int fd) {
+  if (failing_syncs > 0) {
+    failing_syncs--;
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_fdatasync, fd);
+}
 
 typedef struct fixture {
   tt_stream *stream;
@@ -265,6 +281,111 @@ static void outlives_trouble_that_passes(void **state) {
   assert_int_equal(next, 101);
 }
 
+/* The storage alone, without a writer. */
+static tt_storage *open_alone(tt_storage_jsonl_options options) {
+  tt_storage *s = NULL;
+  tt_append_report report = {0};
+  uint64_t seq = 0;
+  assert_int_equal(tt_storage_jsonl_new(&options, &s), TT_OK);
+  assert_int_equal(s->ops.open(s->self, 1000, &seq, &report), TT_OK);
+  return s;
+}
+
+static tt_error append_one(tt_storage *s, uint64_t seq) {
+  tt_append_report report = {0};
+  tt_envelope envelope = {.seq = seq, .event = {.type = "tick"}};
+  return s->ops.append(s->self, &envelope, 1, 1000, &report);
+}
+
+/* What a sync took that failed when a file was closed comes again too: the next
+ * flush says so, though the disk works by then. */
+static void a_failed_sync_is_told_by_the_flush(void **state) {
+  fixture *f = *state;
+  tt_append_report report = {0};
+  tt_storage *s =
+      open_alone((tt_storage_jsonl_options){.path = f->path, .max_bytes = 100});
+  assert_int_equal(append_one(s, 1), TT_OK);
+  failing_syncs = 1;
+  assert_int_equal(append_one(s, 2), TT_EIO);
+  assert_int_equal(append_one(s, 2), TT_OK);
+  assert_int_equal(s->ops.flush(s->self, 1000, &report), TT_EIO);
+  assert_int_equal(s->ops.flush(s->self, 1000, &report), TT_OK);
+  tt_storage_free(s);
+}
+
+static void a_file_that_was_taken_away_is_no_trouble(void **state) {
+  fixture *f = *state;
+  tt_storage *s =
+      open_alone((tt_storage_jsonl_options){.path = f->path, .max_bytes = 100});
+  assert_int_equal(append_one(s, 1), TT_OK);
+  assert_int_equal(unlink(f->path), 0);
+  assert_int_equal(append_one(s, 2), TT_OK);
+  assert_int_equal(access(f->path, F_OK), 0);
+  tt_storage_free(s);
+}
+
+/* Only a line of ours comes again when it is cut off. */
+static void what_another_wrote_stays(void **state) {
+  fixture *f = *state;
+  char line[64] = "";
+  FILE *file = fopen(f->path, "we");
+  fputs("no line of ours", file);
+  fclose(file);
+  publish(f, 1);
+  assert_int_equal(begin(f, (tt_storage_jsonl_options){0}, NULL), TT_OK);
+  end(f);
+  file = fopen(f->path, "re");
+  assert_non_null(fgets(line, sizeof(line), file));
+  assert_string_equal(line, "no line of ours\n");
+  assert_non_null(fgets(line, sizeof(line), file));
+  assert_int_equal(strncmp(line, "{\"seq\":1,", 9), 0);
+  fclose(file);
+}
+
+typedef struct visits {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  unsigned count;
+  bool held;
+} visits;
+
+static tt_error visit_slowly(void *context, const char *path) {
+  visits *v = context;
+  (void)path;
+  pthread_mutex_lock(&v->mutex);
+  v->count++;
+  pthread_cond_broadcast(&v->changed);
+  while (v->held)
+    pthread_cond_wait(&v->changed, &v->mutex);
+  pthread_mutex_unlock(&v->mutex);
+  return TT_OK;
+}
+
+/* Files that take long hold up a stop for one of them, not for all. */
+static void a_stop_leaves_closed_files_to_the_next_life(void **state) {
+  fixture *f = *state;
+  visits v = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, true};
+  for (int i = 0; i < 5; i++) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s.20260102T030405.00000%dZ", f->path, i);
+    fclose(fopen(path, "we"));
+  }
+  tt_storage_jsonl_options options = {.closed = visit_slowly, .context = &v};
+  assert_int_equal(begin(f, options, NULL), TT_OK);
+  pthread_mutex_lock(&v.mutex);
+  while (v.count == 0)
+    pthread_cond_wait(&v.changed, &v.mutex);
+  pthread_mutex_unlock(&v.mutex);
+  assert_int_equal(tt_storage_writer_stop(f->writer, 10), TT_ETIMEOUT);
+  pthread_mutex_lock(&v.mutex);
+  v.held = false;
+  pthread_cond_broadcast(&v.changed);
+  pthread_mutex_unlock(&v.mutex);
+  tt_storage_writer_free(f->writer);
+  f->writer = NULL;
+  assert_int_equal(v.count, 1);
+}
+
 static void gzip_leaves_what_it_cannot(void **state) {
   fixture *f = *state;
   assert_int_equal(tt_gzip_file(NULL, NULL), TT_EINVAL);
@@ -282,6 +403,10 @@ int main(void) {
       TEST(one_writer_a_file),
       TEST(says_what_is_wrong),
       TEST(outlives_trouble_that_passes),
+      TEST(a_failed_sync_is_told_by_the_flush),
+      TEST(a_file_that_was_taken_away_is_no_trouble),
+      TEST(what_another_wrote_stays),
+      TEST(a_stop_leaves_closed_files_to_the_next_life),
       TEST(gzip_leaves_what_it_cannot),
   };
 #undef TEST
