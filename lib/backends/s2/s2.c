@@ -1,5 +1,6 @@
 #include "lib/backends/s2/answer.h"
 #include "lib/backends/s2/settings.h"
+#include "lib/base/time.h"
 #include "lib/event/view.h"
 #include "lib/http/client.h"
 #include "lib/json/write.h"
@@ -17,6 +18,8 @@
 /* A record that is read back: one envelope, escaped once more. */
 #define ANSWER_BYTES ((size_t)8 << 20)
 #define METADATA_MAX ((size_t)16 << 20)
+/* So often a call goes on behind another writer; then it is tried later. */
+#define DISPLACED_MAX 8
 
 /* A batch that was sent and perhaps appended. */
 typedef struct doubt {
@@ -26,7 +29,8 @@ typedef struct doubt {
 
 typedef struct s2 {
   tti_s2_settings settings;
-  int timeout_ms;
+  int timeout_ms;      /* of one request */
+  int64_t deadline_us; /* of the call under way; < 0: none */
   tti_http_client *client;
   tti_http_answer answer;
   tti_buf request;
@@ -38,7 +42,22 @@ typedef struct s2 {
 
 /* ---- Requests ---- */
 
-static tt_error ask(s2 *s, const char *url, bool get, int timeout_ms,
+/* A call may take several. */
+static void set_deadline(s2 *s, int timeout_ms) {
+  s->deadline_us = timeout_ms < 0 ? -1
+                                  : tti_monotonic_us(&tti_clock_system) +
+                                        (int64_t)timeout_ms * 1000;
+}
+
+/* At least 1: 0 would be no limit. */
+static int left_ms(const s2 *s) {
+  if (s->deadline_us < 0)
+    return s->timeout_ms;
+  int64_t left = (s->deadline_us - tti_monotonic_us(&tti_clock_system)) / 1000;
+  return left < 1 ? 1 : left < s->timeout_ms ? (int)left : s->timeout_ms;
+}
+
+static tt_error ask(s2 *s, const char *url, bool get,
                     tt_append_report *report) {
   const char *headers[4];
   size_t count = 0;
@@ -47,14 +66,12 @@ static tt_error ask(s2 *s, const char *url, bool get, int timeout_ms,
     headers[count++] = s->settings.basin;
   if (!get)
     headers[count++] = "Content-Type: application/json";
-  tti_http_request request = {
-      .url = url,
-      .body = get ? TTI_SLICE("") : tti_buf_slice(&s->request),
-      .headers = headers,
-      .header_count = count,
-      .timeout_ms = timeout_ms >= 0 && timeout_ms < s->timeout_ms
-                        ? timeout_ms + 1
-                        : s->timeout_ms};
+  tti_http_request request = {.url = url,
+                              .body = get ? TTI_SLICE("")
+                                          : tti_buf_slice(&s->request),
+                              .headers = headers,
+                              .header_count = count,
+                              .timeout_ms = left_ms(s)};
   tt_error error =
       (get ? tti_http_get : tti_http_post)(s->client, &request, &s->answer);
   if (error)
@@ -86,20 +103,19 @@ static tt_error unexpected(s2 *s, tt_append_report *report) {
   return TT_EIO;
 }
 
-static tt_error get(s2 *s, const char *url, int timeout_ms,
-                    tt_append_report *report) {
-  tt_error error = ask(s, url, true, timeout_ms, report);
+static tt_error get(s2 *s, const char *url, tt_append_report *report) {
+  tt_error error = ask(s, url, true, report);
   return error || s->answer.status == 200 ? error : refused(s, report);
 }
 
 /* The `seq` of the record there; 0: it is none of ours. */
-static tt_error seq_at(s2 *s, uint64_t seq_num, int timeout_ms,
-                       uint64_t *out_seq, tt_append_report *report) {
+static tt_error seq_at(s2 *s, uint64_t seq_num, uint64_t *out_seq,
+                       tt_append_report *report) {
   char *url = NULL;
   if (asprintf(&url, "%s?seq_num=%llu&count=1", s->settings.records,
                (unsigned long long)seq_num) < 0)
     return TT_ENOMEM;
-  tt_error error = get(s, url, timeout_ms, report);
+  tt_error error = get(s, url, report);
   free(url);
   *out_seq = 0;
   if (!error)
@@ -112,13 +128,14 @@ static tt_error s2_open(void *self, int timeout_ms, uint64_t *out_seq,
                         tt_append_report *report) {
   s2 *s = self;
   uint64_t seq = 0;
-  tt_error error = get(s, s->settings.tail, timeout_ms, report);
+  set_deadline(s, timeout_ms);
+  tt_error error = get(s, s->settings.tail, report);
   if (error)
     return error;
   if (!tti_s2_position(tti_buf_slice(&s->answer.body), "tail", &s->next))
     return unexpected(s, report);
   if (s->next > 0)
-    error = seq_at(s, s->next - 1, timeout_ms, &seq, report);
+    error = seq_at(s, s->next - 1, &seq, report);
   /* Behind the tail of a stream that was trimmed there is nothing. */
   if (error && s->answer.status == 416)
     error = TT_OK;
@@ -172,12 +189,12 @@ static tt_error build(s2 *s, const tt_envelope *envelopes, size_t count,
 /* The stream does not end where we thought: either the batch in doubt is there,
  * or somebody else appended. TT_OK: the first; TT_EBUSY: the second, and the
  * next try is meant for the place after it. */
-static tt_error resolve(s2 *s, int timeout_ms, tt_append_report *report) {
+static tt_error resolve(s2 *s, tt_append_report *report) {
   uint64_t tail, seq = 0;
   if (!tti_s2_mismatch(tti_buf_slice(&s->answer.body), &tail))
     return refused(s, report);
   if (s->doubt.count && tail >= s->next + s->doubt.count) {
-    tt_error error = seq_at(s, s->next, timeout_ms, &seq, report);
+    tt_error error = seq_at(s, s->next, &seq, report);
     if (error)
       return error;
     if (seq == s->doubt.first_seq) {
@@ -194,8 +211,7 @@ static tt_error resolve(s2 *s, int timeout_ms, tt_append_report *report) {
 
 /* One request; *out_stored records are there. */
 static tt_error append_some(s2 *s, const tt_envelope *envelopes, size_t count,
-                            int timeout_ms, size_t *out_stored,
-                            tt_append_report *report) {
+                            size_t *out_stored, tt_append_report *report) {
   size_t taken;
   *out_stored = 0;
   /* A batch in doubt is sent again as it was, or not at all. */
@@ -206,11 +222,11 @@ static tt_error append_some(s2 *s, const tt_envelope *envelopes, size_t count,
     return error;
   if (!again)
     s->doubt = (doubt){taken, envelopes[0].seq};
-  error = ask(s, s->settings.records, false, timeout_ms, report);
+  error = ask(s, s->settings.records, false, report);
   if (error)
     return error;
   if (s->answer.status == 412) {
-    error = resolve(s, timeout_ms, report);
+    error = resolve(s, report);
     if (error)
       return error;
   } else if (s->answer.status != 200) {
@@ -228,12 +244,13 @@ static tt_error s2_append(void *self, const tt_envelope *envelopes,
                           size_t count, int timeout_ms,
                           tt_append_report *report) {
   s2 *s = self;
+  unsigned displaced = 0;
+  set_deadline(s, timeout_ms);
   while (report->stored < count) {
     size_t stored;
-    tt_error error =
-        append_some(s, envelopes + report->stored, count - report->stored,
-                    timeout_ms, &stored, report);
-    if (error == TT_EBUSY)
+    tt_error error = append_some(s, envelopes + report->stored,
+                                 count - report->stored, &stored, report);
+    if (error == TT_EBUSY && ++displaced < DISPLACED_MAX)
       continue; /* at its new place, once for each other writer's batch */
     if (error)
       return error;
