@@ -97,7 +97,7 @@ static void report_status(otlp *o, tt_append_report *report) {
 static tt_error verdict(otlp *o, size_t count, tt_append_report *report) {
   tti_otlp_answer answer;
   int status = o->answer.status;
-  if (status == 200) {
+  if (status >= 200 && status < 300) { /* some answer 202 or 204 */
     if (tti_otlp_parse_response(tti_buf_slice(&o->answer.body), &answer) &&
         answer.rejected > 0) {
       report->rejected =

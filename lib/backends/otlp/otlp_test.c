@@ -14,6 +14,7 @@ typedef struct fixture {
   size_t largest;
   char *url;
   char service[64];
+  int status; /* of what is taken; 0: 200 */
 } fixture;
 
 static int64_t seq_of(const Tti__Otlp__LogRecord *record) {
@@ -42,7 +43,7 @@ static int take(void *context, const char *body, size_t len) {
   if (scope->n_log_records > f->largest)
     f->largest = scope->n_log_records;
   tti__otlp__logs_request__free_unpacked(request, NULL);
-  return 200;
+  return f->status ? f->status : 200;
 }
 
 static int setup(void **state) {
@@ -161,6 +162,17 @@ static void outlives_a_bad_day_of_the_server(void **state) {
     twice += f->times[seq] == 2;
   }
   assert_true(twice <= 200);
+}
+
+/* Not every receiver answers 200 when it means it. */
+static void any_2xx_is_a_success(void **state) {
+  fixture *f = *state;
+  f->status = 204;
+  sink_listen(f->sink);
+  publish(f, 10, "api");
+  begin(f, (tt_storage_otlp_options){0});
+  assert_int_equal(end(f).appended, 10);
+  expect_all(f, 10);
 }
 
 static void finds_the_record_that_is_refused(void **state) {
@@ -294,6 +306,7 @@ int main(void) {
       TEST(compresses),
       TEST(leaves_categories_out),
       TEST(outlives_a_bad_day_of_the_server),
+      TEST(any_2xx_is_a_success),
       TEST(finds_the_record_that_is_refused),
       TEST(counts_partial_success),
       TEST(reads_the_token_each_time),
