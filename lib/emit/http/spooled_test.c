@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <telltale/logger.h>
 #include <time.h>
 
@@ -164,32 +163,6 @@ static void goes_to_the_spool_while_it_is_down(void **state) {
   emit_run(f->emitter, 10000, 1);
   await_sent(f->emitter, 10001);
   assert_run(f, 10001, true);
-}
-
-/* How often this thread has written. */
-static long writes(void) {
-  char line[64];
-  long count = -1;
-  FILE *file = fopen("/proc/thread-self/io", "r");
-  assert_non_null(file);
-  while (fgets(line, sizeof(line), file))
-    sscanf(line, "syscw: %ld", &count);
-  fclose(file);
-  assert_true(count >= 0);
-  return count;
-}
-
-static void the_caller_never_writes(void **state) {
-  fixture *f = *state;
-  begin(f);
-  emit_run(f->emitter, 0, 1); /* names the thread, which is a write */
-  long before = writes();
-  for (int i = 1; i < 20001; i += 1000) {
-    emit_run(f->emitter, i, 1000);
-    tt_emitter_flush(f->emitter, LONG_MS);
-  }
-  assert_int_equal(writes(), before);
-  assert_int_equal(stats_of(f->emitter).spooled, 20001);
 }
 
 static void log_lines_keep_their_route(void **state) {
@@ -555,66 +528,31 @@ static void adopts_while_it_runs(void **state) {
   assert_run(f, 11, false);
 }
 
-/* ThreadSanitizer cannot follow a thread that is started in a child of a
- * process with threads. */
-#if !defined(__SANITIZE_THREAD__)
-static void a_child_leaves_its_parents_spool_alone(void **state) {
-  fixture *f = *state;
-  begin(f);
-  emit_run(f->emitter, 0, 10);
-  tt_emitter_flush(f->emitter, LONG_MS);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    emit_run(f->emitter, 10, 5);
-    tt_emitter_flush(f->emitter, LONG_MS);
-    bool ok =
-        stats_of(f->emitter).spooled == 5 && stats_of(f->emitter).adopted == 0;
-    tt_emitter_free(f->emitter);
-    _exit(ok ? 0 : 1);
-  }
-  int status;
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_int_equal(status, 0);
-  assert_int_equal(stats_of(f->emitter).spooled, 10);
-  assert_int_equal(files_in_spool(f), 2);
-  restart(f); /* it adopts both */
-  sink_listen(f->sink);
-  emit_run(f->emitter, 15, 1);
-  await_sent(f->emitter, 16);
-  assert_run(f, 16, false);
-}
-#endif
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-    TEST(goes_to_the_spool_while_it_is_down),
-    TEST(the_caller_never_writes),
-    TEST(log_lines_keep_their_route),
-    TEST(the_next_process_sends_what_one_left),
-    TEST(free_without_a_flush_leaves_all_in_the_spool),
-    TEST(a_server_that_hangs_fills_no_queue),
-    TEST(keeps_its_time_when_the_server_hangs),
-    TEST(tries_again_what_may_succeed_later),
-    TEST(a_lost_answer_duplicates_nothing),
-    TEST(nor_does_one_lost_by_a_process_that_ended),
-    TEST(retry_after_lengthens_the_delay),
-    TEST(halves_what_is_too_large),
-    TEST(drops_only_the_event_that_is_refused),
-    TEST(posts_singly_where_there_is_no_batch_route),
-    TEST(gives_up_what_breaks_the_server),
-    TEST(a_file_is_no_spool),
-    TEST(a_directory_is_missing),
-    TEST(nothing_can_be_written_there),
-    TEST(a_full_spool_leaves_the_newest_out),
-    TEST(a_full_disk_loses_nothing_that_fits_the_queue),
-    TEST(garbage_in_it_is_set_aside),
-    TEST(two_share_a_spool),
-    TEST(adopts_while_it_runs),
-#if !defined(__SANITIZE_THREAD__)
-    TEST(a_child_leaves_its_parents_spool_alone),
-#endif
+      TEST(goes_to_the_spool_while_it_is_down),
+      TEST(log_lines_keep_their_route),
+      TEST(the_next_process_sends_what_one_left),
+      TEST(free_without_a_flush_leaves_all_in_the_spool),
+      TEST(a_server_that_hangs_fills_no_queue),
+      TEST(keeps_its_time_when_the_server_hangs),
+      TEST(tries_again_what_may_succeed_later),
+      TEST(a_lost_answer_duplicates_nothing),
+      TEST(nor_does_one_lost_by_a_process_that_ended),
+      TEST(retry_after_lengthens_the_delay),
+      TEST(halves_what_is_too_large),
+      TEST(drops_only_the_event_that_is_refused),
+      TEST(posts_singly_where_there_is_no_batch_route),
+      TEST(gives_up_what_breaks_the_server),
+      TEST(a_file_is_no_spool),
+      TEST(a_directory_is_missing),
+      TEST(nothing_can_be_written_there),
+      TEST(a_full_spool_leaves_the_newest_out),
+      TEST(a_full_disk_loses_nothing_that_fits_the_queue),
+      TEST(garbage_in_it_is_set_aside),
+      TEST(two_share_a_spool),
+      TEST(adopts_while_it_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,15 +8,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <telltale/emitter.h>
 #include <unistd.h>
 
 /* What a working disk may take on a slow, busy machine. */
 #define LONG_MS 30000
-
-/* A child that deadlocks must end, and fail, the test. */
-#define CHILD_SECONDS 60
 
 typedef struct fixture {
   char directory[32];
@@ -269,53 +265,17 @@ static void bad_options_are_refused(void **state) {
   assert_int_equal(stats_of(f->emitter).emitted, 0);
 }
 
-/* ThreadSanitizer cannot follow a thread that is started in a child of a
- * process with threads. */
-#if !defined(__SANITIZE_THREAD__)
-static void a_child_emits_and_its_parent_goes_on(void **state) {
-  fixture *f = *state;
-  int got[64];
-  int status = 0;
-  bool seen[64] = {false};
-  f->emitter = open_emitter(f, (tt_jsonl_options){0});
-  emit_run(f->emitter, 0, 10);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(CHILD_SECONDS);
-    bool ok = stats_of(f->emitter).emitted == 0;
-    emit_run(f->emitter, 10, 5);
-    ok = ok && tt_emitter_flush(f->emitter, LONG_MS) == TT_OK &&
-         stats_of(f->emitter).sent == 5;
-    tt_emitter_free(f->emitter);
-    _exit(ok ? 0 : 1);
-  }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  emit_run(f->emitter, 15, 5);
-  assert_int_equal(tt_emitter_flush(f->emitter, LONG_MS), TT_OK);
-  assert_int_equal(stats_of(f->emitter).sent, 15);
-  assert_int_equal(numbers(f, got, 64), 20);
-  for (int i = 0; i < 20; i++)
-    seen[got[i]] = true;
-  for (int i = 0; i < 20; i++)
-    assert_true(seen[i]);
-}
-#endif
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-    TEST(events_are_lines_of_the_relay_form),
-    TEST(a_later_emitter_goes_on_in_the_file),
-    TEST(several_in_one_file_keep_lines_whole),
-    TEST(a_disk_that_was_full_gets_every_event_once),
-    TEST(a_file_that_cannot_be_is_counted_and_recovers),
-    TEST(what_is_not_written_at_its_end_is_counted),
-    TEST(only_a_flush_that_asks_for_it_syncs),
-    TEST(bad_options_are_refused),
-#if !defined(__SANITIZE_THREAD__)
-    TEST(a_child_emits_and_its_parent_goes_on),
-#endif
+      TEST(events_are_lines_of_the_relay_form),
+      TEST(a_later_emitter_goes_on_in_the_file),
+      TEST(several_in_one_file_keep_lines_whole),
+      TEST(a_disk_that_was_full_gets_every_event_once),
+      TEST(a_file_that_cannot_be_is_counted_and_recovers),
+      TEST(what_is_not_written_at_its_end_is_counted),
+      TEST(only_a_flush_that_asks_for_it_syncs),
+      TEST(bad_options_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
