@@ -1,4 +1,4 @@
-# What `cmake --install` puts in place: the command, both libraries in both
+# What `cmake --install` puts in place: the command, the libraries in both
 # forms, headers, pkg-config files, a CMake package and the man pages; the
 # shells' completions are cli's.
 include(CMakePackageConfigHelpers)
@@ -7,10 +7,13 @@ set_target_properties(telltale_core_shared PROPERTIES EXPORT_NAME telltale)
 set_target_properties(telltale_core PROPERTIES EXPORT_NAME telltale_static)
 set_target_properties(telltale_http_shared PROPERTIES EXPORT_NAME http)
 set_target_properties(telltale_http PROPERTIES EXPORT_NAME http_static)
+set_target_properties(telltale_sqlite_shared PROPERTIES EXPORT_NAME sqlite)
+set_target_properties(telltale_sqlite PROPERTIES EXPORT_NAME sqlite_static)
 
 # The static HTTP library is exported on its own: only it makes a program find
 # libcurl and zlib.
 install(TARGETS telltale_core_shared telltale_core telltale_http_shared
+                telltale_sqlite_shared telltale_sqlite
         EXPORT telltale-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -40,7 +43,7 @@ file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
 file(RELATIVE_PATH pc_libdir ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
 file(RELATIVE_PATH pc_includedir ${CMAKE_INSTALL_PREFIX}
      ${CMAKE_INSTALL_FULL_INCLUDEDIR})
-foreach(name telltale telltale-http)
+foreach(name telltale telltale-http telltale-sqlite)
   configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

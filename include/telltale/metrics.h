@@ -107,7 +107,11 @@ extern "C" {
   X(TT_METRIC_SINK_LAG, GAUGE, "sink_lag", "", "sink", NULL,                   \
     "Sequence numbers from a sink's position to the last event")               \
   X(TT_METRIC_SINK_FAILING, GAUGE, "sink_failing", "", "sink", NULL,           \
-    "1 while a sink's storage fails")
+    "1 while a sink's storage fails")                                          \
+  X(TT_METRIC_OUTBOX_PUBLISHED, COUNTER, "outbox_events_published", "",        \
+    "type", NULL, "Events written to an outbox, by type")                      \
+  X(TT_METRIC_OUTBOX_FAILURES, COUNTER, "outbox_failures", "", "stage", NULL,  \
+    "Work of the outbox that failed, by stage")
 
 typedef enum tt_metric {
 #define X(id, kind, name, unit, label_a, label_b, help) id,

@@ -46,9 +46,12 @@ c="gcc -std=c11 $strict $here/consumer/consumer.c"
 cxx="g++ -std=c++17 $strict $here/consumer/consumer.cc"
 core=$(pkg-config --cflags --libs telltale)
 http="-DCONSUMER_HTTP $(pkg-config --cflags --libs telltale-http)"
+sqlite="-DCONSUMER_SQLITE $(pkg-config --cflags --libs telltale-sqlite sqlite3)"
 static=(-Wl,-Bstatic -ltelltale -Wl,-Bdynamic -pthread -lm)
 static_http=(-DCONSUMER_HTTP -Wl,-Bstatic -ltelltale-http -ltelltale
   -Wl,-Bdynamic $(pkg-config --libs libcurl zlib libcrypto) -pthread -lm)
+static_sqlite=(-DCONSUMER_SQLITE -Wl,-Bstatic -ltelltale-sqlite -ltelltale
+  -Wl,-Bdynamic $(pkg-config --libs sqlite3 libcrypto) -pthread -lm)
 include=$(pkg-config --cflags telltale)
 # shellcheck disable=SC2086 # these are lists of words
 {
@@ -56,6 +59,9 @@ include=$(pkg-config --cflags telltale)
   check cxx-core $cxx $core
   check c-http $c $http
   check cxx-http $cxx $http
+  check c-sqlite $c $sqlite
+  check cxx-sqlite $cxx $sqlite
+  check c-static-sqlite $c $include -L"$libdir" "${static_sqlite[@]}"
   check c-static $c $include -L"$libdir" "${static[@]}"
   check cxx-static-http $cxx $include -L"$libdir" "${static_http[@]}"
 }
@@ -63,7 +69,8 @@ include=$(pkg-config --cflags telltale)
 shared_needs=$(ldd "$work/c-core") static_needs=$(ldd "$work/c-static")
 [[ $shared_needs = *"$libdir/libtelltale.so.0"* ]] ||
   fail "the program does not use the installed libtelltale.so.0"
-[[ $shared_needs != *curl* ]] || fail "libtelltale needs libcurl"
+[[ $shared_needs != *curl* && $shared_needs != *sqlite* ]] ||
+  fail "libtelltale needs libcurl or libsqlite3"
 [[ $static_needs != *telltale* ]] || fail "not linked statically"
 
 "$cmake" -S "$here/consumer" -B "$work/cmake" -G Ninja \

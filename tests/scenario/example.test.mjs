@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
-import { buildDir, startServer } from "../harness/server.mjs";
+import { buildDir, startServer, temporaryFolder } from "../harness/server.mjs";
 
 const run = promisify(execFile);
 const hello = path.join(buildDir, "examples/example-hello");
@@ -53,4 +53,17 @@ test("without a URL the program runs the same and says nothing", async () => {
   delete env.TELLTALE_URL;
   const { stdout, stderr } = await run(hello, [], { env });
   assert.equal(stdout + stderr, "");
+});
+
+test("an order and its event are booked together, once, or not at all", async (t) => {
+  const file = path.join(await temporaryFolder(t), "orders.db");
+  const orders = path.join(buildDir, "examples/example-orders");
+  const first = await run(orders, [file, "17", "-1", "18"]);
+  assert.equal(first.stdout, "17: booked\n-1: not booked\n18: booked\n");
+  assert.equal(first.stderr, "");
+  await run(orders, [file, "18", "19"]);
+  const sql = async (query) =>
+    (await run(path.join(buildDir, "tests/outbox-run"), ["sql", file, query])).stdout;
+  assert.equal(await sql("SELECT number FROM orders ORDER BY 1"), "17\n18\n19\n");
+  assert.equal(await sql("SELECT subject FROM tt_outbox_events ORDER BY n"), "17\n18\n19\n");
 });

@@ -1,9 +1,13 @@
 /* A C11 program that uses what is installed, and nothing else. */
+#ifdef CONSUMER_SQLITE
+#include <sqlite3.h>
+#endif
 #include <stdio.h>
 #include <telltale/emitter.h>
 #include <telltale/fleet.h>
 #include <telltale/logger.h>
 #include <telltale/metrics.h>
+#include <telltale/outbox.h>
 #include <telltale/session.h>
 #include <telltale/signature.h>
 #include <telltale/stream.h>
@@ -63,6 +67,18 @@ int main(void) {
   tt_fleet_set_string(fleet, "version", "1.2.3");
   tt_fleet_append_unique(fleet, tt_str("os", "linux"));
   tt_fleet_free(fleet);
+#endif
+#ifdef CONSUMER_SQLITE
+  sqlite3 *db = NULL;
+  tt_outbox *outbox = NULL;
+  char id[TELLTALE_OUTBOX_ID_SIZE];
+  if (sqlite3_open(":memory:", &db) || tt_outbox_new(NULL, &outbox) ||
+      tt_outbox_migrate(outbox, db) || tt_outbox_id(id, "order", "17") ||
+      tt_outbox_publish(outbox, db,
+                        &(tt_outbox_event){.id = id, .type = "order.paid"}))
+    goto out;
+  tt_outbox_free(outbox);
+  sqlite3_close(db);
 #endif
   puts(tt_error_message(TT_OK));
   status = 0;

@@ -1,8 +1,12 @@
 // A C++17 program that uses what is installed, and nothing else.
+#ifdef CONSUMER_SQLITE
+#include <sqlite3.h>
+#endif
 #include <telltale/emitter.h>
 #include <telltale/fleet.h>
 #include <telltale/logger.h>
 #include <telltale/metrics.h>
+#include <telltale/outbox.h>
 #include <telltale/session.h>
 #include <telltale/signature.h>
 #include <telltale/stream.h>
@@ -45,6 +49,20 @@ int main() {
   tt_fleet_set_string(fleet, "version", "1.2.3");
   tt_fleet_append_unique(fleet, tt_str("os", "linux"));
   tt_fleet_free(fleet);
+#endif
+#ifdef CONSUMER_SQLITE
+  sqlite3 *db = nullptr;
+  tt_outbox *outbox = nullptr;
+  char id[TELLTALE_OUTBOX_ID_SIZE];
+  tt_outbox_event event{};
+  event.id = id;
+  event.type = "order.paid";
+  if (sqlite3_open(":memory:", &db) || tt_outbox_new(nullptr, &outbox) ||
+      tt_outbox_migrate(outbox, db) || tt_outbox_id(id, "order", "17") ||
+      tt_outbox_publish(outbox, db, &event))
+    return 1;
+  tt_outbox_free(outbox);
+  sqlite3_close(db);
 #endif
   const bool ok = tt_stream_seq(stream) == 6;
   tt_emitter_free(emitter);
