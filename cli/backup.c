@@ -39,16 +39,7 @@ const cli_command cli_backup = {
 
 typedef struct backup_args {
   const char *values[OPT_JSON + 1];
-  const char *file;
 } backup_args;
-
-static int take_file(void *context, const char *value) {
-  backup_args *args = context;
-  if (args->file)
-    return cli_usage_error(&cli_backup, "%s: no such argument", value);
-  args->file = value;
-  return CLI_OK;
-}
 
 /* ---- What is shown ---- */
 
@@ -206,19 +197,20 @@ static char *absolute(const char *file) {
 
 static int run(int argc, char **argv) {
   backup_args args = {.values = {0}};
+  cli_words words = {.command = &cli_backup, .max = 1};
   bool done;
   char *source = NULL;
-  int status = cli_options_take(&cli_backup, argc, argv, args.values, take_file,
-                                &args, &done);
+  int status = cli_options_take(&cli_backup, argc, argv, args.values,
+                                cli_take_word, &words, &done);
   if (status || done)
     return status;
-  if (!args.file || !*args.file)
+  if (!words.word[0] || !*words.word[0])
     return cli_usage_error(&cli_backup, "say which FILE to make");
   status = cli_store_path("backup", args.values[OPT_STORE],
                           args.values[OPT_CONFIG], &source);
   if (status)
     return status;
-  char *file = absolute(args.file);
+  char *file = absolute(words.word[0]);
   cli_catch_interrupts();
   if (!file)
     status = report_failed("the working directory is gone");

@@ -60,6 +60,14 @@ const cli_command cli_bench = {
         "early.\n"
         "The events stay in the server's history. Exit status 1: not all were\n"
         "stored, or not all delivered.",
+    .details =
+        "The histogram has a row for each doubling. What was due at the end "
+        "and\n"
+        "could not be sent is told with --rate; the first answer that refuses "
+        "the\n"
+        "token ends the run. When no connection can be had for five seconds "
+        "the\n"
+        "server counts as gone.",
     .examples = "telltale bench --rate 5000 --subscribers 20",
     .options = options};
 

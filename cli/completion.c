@@ -260,19 +260,12 @@ static void write_zsh(tti_buf *out) {
                            "fi\n");
 }
 
-static int take_shell(void *context, const char *value) {
-  const char **shell = context;
-  if (*shell)
-    return cli_usage_error(&cli_completion, "%s: no such argument", value);
-  *shell = value;
-  return CLI_OK;
-}
-
 static int run(int argc, char **argv) {
-  const char *shell = NULL;
+  cli_words words = {.command = &cli_completion, .max = 1};
   bool done;
-  int status = cli_options_take(&cli_completion, argc, argv, NULL, take_shell,
-                                &shell, &done);
+  int status = cli_options_take(&cli_completion, argc, argv, NULL,
+                                cli_take_word, &words, &done);
+  const char *shell = words.word[0];
   if (status || done)
     return status;
   if (!shell || (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0))

@@ -49,6 +49,10 @@ const cli_command cli_events = {
                "--since or --after the first from there on. --follow goes on "
                "behind the\n"
                "last one without a gap, as tail does.",
+    .details =
+        "--since and --until take how long ago (10m, 2h, 3d) or a time (RFC "
+        "3339).\n"
+        "--limit 0 prints all of them, of any number, a page at a time.",
     .examples = "telltale events --since 2h --source myapp --level '>=warn'",
     .options = options};
 

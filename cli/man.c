@@ -258,13 +258,9 @@ static void put_main_page(tti_buf *out) {
   tti_buf_append_text(out, ".BR libtelltale (3)\n");
 }
 
-static int take_command(void *context, const char *value) {
-  const cli_command **command = context;
-  const char *near = cli_command_near(value);
-  *command = cli_command_named(value);
-  if (*command)
-    return CLI_OK;
-  return cli_usage_error(&cli_man, "there is no command %s%s%s%s", value,
+static int no_such(const char *name) {
+  const char *near = cli_command_near(name);
+  return cli_usage_error(&cli_man, "there is no command %s%s%s%s", name,
                          near ? "; did you mean " : "", near ? near : "",
                          near ? "?" : "");
 }
@@ -297,12 +293,15 @@ static int write_page(const char *folder, const cli_command *command) {
 
 static int run(int argc, char **argv) {
   const char *values[OPT_INTO + 1] = {0};
+  cli_words words = {.command = &cli_man, .max = 1};
   const cli_command *command = NULL;
   bool done;
-  int status = cli_options_take(&cli_man, argc, argv, values, take_command,
-                                &command, &done);
+  int status = cli_options_take(&cli_man, argc, argv, values, cli_take_word,
+                                &words, &done);
   if (status || done)
     return status;
+  if (words.word[0] && !(command = cli_command_named(words.word[0])))
+    return no_such(words.word[0]);
   if (!values[OPT_INTO]) {
     tti_buf page;
     put_page(&page, command);

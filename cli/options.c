@@ -177,6 +177,17 @@ int cli_options_take(const cli_command *command, int argc, char **argv,
   return CLI_OK;
 }
 
+int cli_take_word(void *words, const char *value) {
+  cli_words *w = words;
+  for (int i = 0; i < w->max; i++) {
+    if (!w->word[i]) {
+      w->word[i] = value;
+      return CLI_OK;
+    }
+  }
+  return cli_usage_error(w->command, "%s: no such argument", value);
+}
+
 int cli_option_number(const cli_command *command, const char *const *values,
                       int index, unsigned long long min, unsigned long long max,
                       unsigned long long *number) {

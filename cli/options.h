@@ -61,6 +61,14 @@ int cli_options_take(const cli_command *command, int argc, char **argv,
                      const char **values, cli_argument_fn fn, void *context,
                      bool *out_done);
 
+/* A cli_argument_fn that keeps up to `max` words. */
+typedef struct cli_words {
+  const cli_command *command;
+  int max;
+  const char *word[2]; /* NULL: not given */
+} cli_words;
+int cli_take_word(void *words, const char *value);
+
 /* The value of an option that is a whole number from `min` to `max`. *number is
  * left as it is when the option was not given. */
 int cli_option_number(const cli_command *command, const char *const *values,

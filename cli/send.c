@@ -51,6 +51,13 @@ const cli_command cli_send = {
         "options fill what an event leaves out. With --spool an event that "
         "the\n"
         "server does not take now goes with the next one that is sent with it.",
+    .details =
+        "What --spool keeps waits in that directory, in files of at most 64 "
+        "MiB\n"
+        "together.\n\n"
+        "With --stdin a batch that meets no answer, 429 or 503 is tried again "
+        "for\n"
+        "a minute; nothing is stored twice.",
     .examples = "telltale send -s myapp -a deploy env=prod rows:=42",
     .options = options};
 

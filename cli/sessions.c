@@ -47,17 +47,6 @@ typedef struct sessions_args {
   const char *name;
 } sessions_args;
 
-static int take_word(void *context, const char *value) {
-  sessions_args *args = context;
-  if (!args->verb)
-    args->verb = value;
-  else if (!args->name)
-    args->name = value;
-  else
-    return cli_usage_error(&cli_sessions, "%s: no such argument", value);
-  return CLI_OK;
-}
-
 static bool is(const sessions_args *args, const char *verb) {
   return strcmp(args->verb, verb) == 0;
 }
@@ -204,9 +193,12 @@ static int ask(client *c, const sessions_args *args) {
 
 static int run(int argc, char **argv) {
   sessions_args args = {.values = {0}};
+  cli_words words = {.command = &cli_sessions, .max = 2};
   bool done;
   int status = cli_options_take(&cli_sessions, argc, argv, args.values,
-                                take_word, &args, &done);
+                                cli_take_word, &words, &done);
+  args.verb = words.word[0];
+  args.name = words.word[1];
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)

@@ -50,17 +50,6 @@ typedef struct token_args {
   const char *id;
 } token_args;
 
-static int take_word(void *context, const char *value) {
-  token_args *args = context;
-  if (!args->verb)
-    args->verb = value;
-  else if (!args->id)
-    args->id = value;
-  else
-    return cli_usage_error(&cli_token, "%s: no such argument", value);
-  return CLI_OK;
-}
-
 static int check(const token_args *args) {
   const char *scope = args->values[OPT_SCOPE];
   if (!args->verb)
@@ -226,9 +215,12 @@ out:
 
 static int run(int argc, char **argv) {
   token_args args = {.values = {0}};
+  cli_words words = {.command = &cli_token, .max = 2};
   bool done;
-  int status = cli_options_take(&cli_token, argc, argv, args.values, take_word,
-                                &args, &done);
+  int status = cli_options_take(&cli_token, argc, argv, args.values,
+                                cli_take_word, &words, &done);
+  args.verb = words.word[0];
+  args.id = words.word[1];
   if (status == CLI_OK && !done)
     status = check(&args);
   if (status || done)
