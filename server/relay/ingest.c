@@ -174,12 +174,13 @@ static void answer_batch(ingest *i) {
 
 static void answer_captured(ingest *i) {
   static const char head[] = "{\"seq\":0";
-  const relay_captured captured = {
-      .seq = i->publish.count ? i->publish.first_seq : 0,
-      .category = i->capture.capture.category,
-      .replayed = i->publish.verdict == BUS_REPLAYED,
-      .event = {i->shown.data + sizeof(head) - 1,
-                i->shown.len - (sizeof(head) - 1)}};
+  relay_captured captured = {.category = i->capture.capture.category,
+                             .replayed = i->publish.verdict == BUS_REPLAYED};
+  if (i->publish.count) {
+    captured.seq = i->publish.first_seq;
+    captured.event = (tti_slice){i->shown.data + sizeof(head) - 1,
+                                 i->shown.len - (sizeof(head) - 1)};
+  }
   i->intake->answer(i->request, i->context, &captured);
 }
 
