@@ -41,6 +41,8 @@ static tt_fleet_options options_of(fixture *f) {
 }
 
 static int set_up(void **state) {
+  unsetenv("TELLTALE_TELEMETRY");
+  unsetenv("DO_NOT_TRACK");
   fixture *f = calloc(1, sizeof(*f));
   tt_fleet_options options = options_of(f);
   *state = f;

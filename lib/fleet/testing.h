@@ -123,6 +123,8 @@ static inline tt_error open_fleet(fixture *f) {
 }
 
 static inline int set_up(void **state) {
+  unsetenv("TELLTALE_TELEMETRY");
+  unsetenv("DO_NOT_TRACK");
   fixture *f = calloc(1, sizeof(*f));
   f->sink = sink_new();
   f->sink->take = on_request;
@@ -154,6 +156,7 @@ static inline int tear_down(void **state) {
 static inline void reopen(fixture *f) {
   tt_fleet_free(f->fleet);
   f->fleet = NULL;
+  f->clock.until_us = 0;
   assert_int_equal(open_fleet(f), TT_OK);
 }
 
