@@ -104,9 +104,7 @@ static uint64_t items(fixture *f) {
   return stats.items;
 }
 
-static tti_slice slice(const char *text) {
-  return tti_slice_of(text);
-}
+static tti_slice slice(const char *text) { return tti_slice_of(text); }
 
 /* -- Life. -- */
 
@@ -459,8 +457,8 @@ static void a_newer_value_stays(void **state) {
   tt_fleet_set_string(f->fleet, "s", "new");
   tt_fleet_set_string(f->fleet, "l", "another shape");
   merge(f, &snapshot);
-  assert_string_equal(taken(f), "{\"set\":7,\"added\":6,\"s\":\"new\","
-                                "\"l\":\"another shape\",\"t\":\"old\"}");
+  assert_string_equal(taken(f), "{\"set\":7,\"added\":6,\"t\":\"old\","
+                                "\"s\":\"new\",\"l\":\"another shape\"}");
   assert_int_equal(refused(f), 1);
 }
 
@@ -539,7 +537,7 @@ static void a_child_begins_with_nothing(void **state) {
 }
 
 #define ADDERS 4
-#define ADDS   20000
+#define ADDS 20000
 
 static void *add_many(void *context) {
   fixture *f = context;

@@ -123,7 +123,7 @@ static void merge_int(tti_collector *c, tti_slice key, int64_t value,
   if (item ? item->set : counter && counter->set)
     return; /* set anew since */
   tt_error error = tti_collector_int(c, key, value, false);
-  c->refused += error == TT_ECONFLICT;
+  c->refused += error && error != TT_EFULL; /* which has been counted */
   if (error)
     return;
   item = tti_items_find(&c->items, c->seed, key);
@@ -134,7 +134,23 @@ static void merge_int(tti_collector *c, tti_slice key, int64_t value,
     counter->set = old_set;
 }
 
-/* Newest first, so that each goes in front of what is there. */
+/* Moves a value in front of what is there, if there is room. */
+static bool adopt(tti_collector *c, tti_items *from, tti_item *item,
+                  tti_items *into, bool keyed) {
+  size_t bytes = tti_item_bytes(item);
+  if (!tti_collector_admit(c, 1, bytes))
+    return false;
+  tti_items_remove(from, item);
+  if (tti_items_prepend(into, item, keyed))
+    return true;
+  c->item_count--;
+  c->bytes -= bytes;
+  c->refused++;
+  tti_item_free(item);
+  return false;
+}
+
+/* Newest first, so that they keep their order. */
 static void merge_inside(tti_collector *c, tti_item *old, tti_item *into) {
   bool keyed = old->shape != TTI_SHAPE_LIST;
   for (tti_item *at = old->inner.last, *before; at; at = before) {
@@ -145,10 +161,7 @@ static void merge_inside(tti_collector *c, tti_item *old, tti_item *into) {
       leaf->count += at->count;
       continue;
     }
-    if (!tti_collector_admit(c, 1, tti_item_bytes(at)))
-      continue;
-    tti_items_remove(&old->inner, at);
-    tti_items_prepend(&into->inner, at, keyed);
+    adopt(c, &old->inner, at, &into->inner, keyed);
   }
 }
 
@@ -162,14 +175,10 @@ static void merge_item(tti_collector *c, tti_items *items, tti_item *old) {
     bool newer =
         tti_items_find(&c->items, c->seed, key) ||
         (counter && tti_counter_state_of(counter) == TTI_COUNTER_COUNTING);
-    if (newer || !tti_collector_admit(c, 1, tti_item_bytes(old)))
-      return;
-    tti_items_remove(items, old);
-    tti_items_append(&c->items, old, true);
-    if (counter)
+    if (!newer && adopt(c, items, old, &c->items, true) && counter)
       tti_collector_retire(c, counter, TTI_COUNTER_TAKEN);
   } else if (tti_collector_container(c, old->shape, key, &into)) {
-    c->refused++;
+    c->refused++; /* in one, whatever was in it */
   } else {
     merge_inside(c, old, into);
     if (!into->inner.count)

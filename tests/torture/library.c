@@ -4,6 +4,7 @@
 #include "lib/event/filter.h"
 #include "lib/event/parse.h"
 #include "lib/event/view.h"
+#include "lib/fleet/fleet.h"
 #include "lib/http/client.h"
 #include "lib/json/write.h"
 #include "lib/stream/stream.h"
@@ -330,6 +331,73 @@ static bool emitter_spool(void) {
   return well;
 }
 
+#define FLEET_OPTIONS                                                          \
+  {                                                                            \
+    .url = "http://127.0.0.1:1/v1/update",                                     \
+    .instance_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8",                     \
+    .disabled_keys = &(const char *){"secret"}, .disabled_key_count = 1        \
+  }
+
+static bool collected(tt_error error) {
+  require(error == TT_OK || error == TT_ENOMEM);
+  return error == TT_OK;
+}
+
+/* Every addition that was taken is in one of the updates, once. */
+static bool fleet(void) {
+  tt_fleet_options options = FLEET_OPTIONS;
+  tt_fleet *f = NULL;
+  uint64_t added = 0, told = 0, tries = 0;
+  tt_fleet_stats stats;
+  tti_snapshot taken;
+  if (!collected(tt_fleet_new(&options, &f)))
+    return false;
+  tti_collector *collector = tti_fleet_collector(f);
+  bool well = true;
+  for (int i = 0; i < 120; i++) {
+    char key[16];
+    snprintf(key, sizeof(key), "k%d", i % 40);
+    bool ok = collected(tt_fleet_increment(f, key));
+    added += ok;
+    well = collected(tt_fleet_set_nested(f, "map", tt_int(key, i))) && ok &&
+           collected(tt_fleet_append(f, tt_str("list", key))) &&
+           collected(tt_fleet_append_unique(f, tt_str("set", key))) &&
+           collected(tt_fleet_set_string(f, "text", key)) &&
+           collected(tt_fleet_increment(f, "secret")) && well;
+    if (i == 60 && collected(tti_collector_take(collector, &taken)))
+      tti_collector_merge(collector, &taken);
+  }
+  for (tries = 0; !collected(tti_collector_take(collector, &taken)); tries++)
+    require(tries < 2);
+  for (size_t i = 0; i < taken.int_count; i++)
+    told += (uint64_t)taken.ints[i].value;
+  /* Where there was no memory for a counter. */
+  for (tti_item *at = taken.items.first; at; at = at->after)
+    told += at->shape == TTI_SHAPE_INT ? (uint64_t)at->count : 0;
+  require(told == added);
+  tti_snapshot_fini(&taken);
+  tt_fleet_stats_get(f, &stats);
+  tt_fleet_free(f);
+  return well && tries == 0 && stats.refused == 0;
+}
+
+static bool fleet_emit(void) {
+  tt_fleet_options options = FLEET_OPTIONS;
+  char path[80];
+  snprintf(path, sizeof(path), "%s/fleet-id", scenario_folder());
+  options.id_file = path;
+  tt_fleet *f = NULL;
+  if (!collected(tt_fleet_new(&options, &f)))
+    return false;
+  tt_fleet_increment(f, "n");
+  tt_error started = tt_fleet_start_emitting(f);
+  require(started == TT_OK || started == TT_ENOMEM);
+  /* Nobody listens, so it is not delivered. */
+  require(tt_fleet_stop_emitting(f, 10000) == (started ? TT_OK : TT_EIO));
+  tt_fleet_free(f);
+  return true;
+}
+
 static bool http_url(void) {
   char *url = NULL, *shown = NULL;
   tt_error error = tti_http_url("http://u:p@a/x/?q#f", "/batch", &url);
@@ -354,6 +422,8 @@ const scenario library_scenarios[] = {
     {"emitter-http", emitter_http, true},
     {"emitter-spool", emitter_spool, true},
     {"http-url", http_url, false},
+    {"fleet", fleet, true},
+    {"fleet-emit", fleet_emit, true},
 };
 const size_t library_scenario_count =
     sizeof(library_scenarios) / sizeof(library_scenarios[0]);
