@@ -65,8 +65,10 @@ TELLTALE_API tt_error tt_storage_from_ops(const tt_storage_ops *ops, void *self,
 /* Only for a storage that no writer was made of. NULL is fine. */
 TELLTALE_API void tt_storage_free(tt_storage *storage);
 
-/* Where a writer keeps how far it came, for its next life. `version` is 1. Both
- * are called by the writer's thread. Without it a writer begins anew. */
+/* Where a writer keeps how far it came, for its next life on the same stream.
+ * `version` is 1. Both are called by the writer's thread. Without it, or with a
+ * position that is ahead of the stream, a writer begins anew. A stream that a
+ * new process makes numbers from 1: it needs a position of its own. */
 typedef struct tt_position_ops {
   unsigned version;
   /* TT_ENOTFOUND: there is none yet. */

@@ -41,6 +41,22 @@ static tt_error load_position(tt_storage_writer *w, uint64_t *out_position,
   return error == TT_ENOTFOUND ? TT_OK : error;
 }
 
+/* A position that the stream has not come to is of another one, whose numbers
+ * began elsewhere: to wait there would lose what comes before. */
+static void check_position(tt_storage_writer *w, uint64_t *position,
+                           bool *resumed) {
+  uint64_t head = w->source.ops->head(w->source.self);
+  if (*position <= head)
+    return;
+  tti_log(&w->options.log, TT_LEVEL_WARN,
+          "storage %s: its position, seq %llu, is ahead of the stream, which "
+          "is at %llu: it begins anew",
+          w->storage->name, (unsigned long long)*position,
+          (unsigned long long)head);
+  *position = w->stats.position;
+  *resumed = false;
+}
+
 tt_error tti_storage_begin(tt_storage_writer *w) {
   tt_append_report report = {0};
   uint64_t there = 0, position;
@@ -62,6 +78,7 @@ tt_error tti_storage_begin(tt_storage_writer *w) {
     return error;
   }
   tti_storage_mended(w);
+  check_position(w, &position, &resumed);
   position = beginning(w, position, resumed, there);
   if (resumed || position != 0)
     w->source.ops->seek(w->source.self, position);

@@ -541,6 +541,20 @@ static void believes_what_the_storage_has(void **state) {
   assert_stored(f, 9, 10);
 }
 
+/* It is of another stream, say one of an earlier process. */
+static void a_position_ahead_of_the_stream_loses_nothing(void **state) {
+  fixture *f = *state;
+  f->saved = 500;
+  publish(f, 5);
+  make_writer(f, (tt_storage_writer_options){.position = &position_ops,
+                                             .position_self = f});
+  assert_int_equal(tt_storage_writer_start(f->writer), TT_OK);
+  publish(f, 5);
+  assert_int_equal(tt_storage_writer_stop(f->writer, 5000), TT_OK);
+  assert_stored(f, 1, 10);
+  assert_int_equal(f->saved, 10);
+}
+
 static void does_not_believe_the_impossible(void **state) {
   fixture *f = *state;
   f->saved = 5;
@@ -633,6 +647,7 @@ int main(void) {
       TEST(accounts_for_what_it_was_overtaken_by),
       TEST(keeps_its_position),
       TEST(believes_what_the_storage_has),
+      TEST(a_position_ahead_of_the_stream_loses_nothing),
       TEST(does_not_believe_the_impossible),
       TEST(appends_again_after_a_failed_flush),
       TEST(start_answers_the_error_of_open),
