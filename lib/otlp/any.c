@@ -2,6 +2,7 @@
 
 #include "lib/json/bytes.h"
 #include "lib/json/scan.h"
+#include <locale.h>
 #include <stdlib.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
@@ -134,8 +135,14 @@ static Tti__Otlp__AnyValue *number(tti_arena *arena, tti_slice text) {
   memcpy(copy, text.ptr, text.len);
   copy[text.len] = '\0';
   Tti__Otlp__AnyValue *value = any(arena, TTI__OTLP__ANY_VALUE__VALUE_DOUBLE);
-  if (value)
-    value->double_ = strtod(copy, NULL);
+  /* strtod goes by the program's locale, whose point may be a comma. */
+  locale_t c = value ? newlocale(LC_ALL_MASK, "C", (locale_t)0) : (locale_t)0;
+  if (!c) {
+    arena->failed = true;
+    return NULL;
+  }
+  value->double_ = strtod_l(copy, NULL, c);
+  freelocale(c);
   return value;
 }
 

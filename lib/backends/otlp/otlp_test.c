@@ -80,8 +80,11 @@ static void begin(fixture *f, tt_storage_otlp_options options) {
   assert_int_equal(tt_storage_writer_start(f->writer), TT_OK);
 }
 
+/* A stop ends the waiting for a batch to become full: what there is, is sent
+ * then. So only after the first request. */
 static tt_storage_writer_stats end(fixture *f) {
   tt_storage_writer_stats stats;
+  sink_await_requests(f->sink, 1);
   assert_int_equal(tt_storage_writer_stop(f->writer, 30000), TT_OK);
   tt_storage_writer_stats_get(f->writer, &stats);
   return stats;
