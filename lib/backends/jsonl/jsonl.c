@@ -260,8 +260,10 @@ static tt_error jsonl_close(void *self, int timeout_ms,
                             tt_append_report *report) {
   jsonl *j = self;
   tt_error error = jsonl_flush(j, timeout_ms, report);
-  if (j->fd >= 0)
+  if (j->fd >= 0) {
+    flock(j->fd, LOCK_UN); /* a forked child may have it open too */
     close(j->fd);
+  }
   j->fd = -1;
   tti_closed_end(&j->closed, timeout_ms);
   return error;

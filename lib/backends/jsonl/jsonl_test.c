@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <telltale/storage.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -324,6 +325,27 @@ static void a_file_that_was_taken_away_is_no_trouble(void **state) {
   tt_storage_free(s);
 }
 
+/* A child that lives on keeps nobody from a file that was closed. */
+static void a_child_does_not_hold_what_was_let_go(void **state) {
+  fixture *f = *state;
+  int ends[2], status;
+  char byte;
+  tt_storage_jsonl_options options = {.path = f->path};
+  tt_storage *s = open_alone(options);
+  assert_int_equal(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    close(ends[1]);
+    _exit((int)read(ends[0], &byte, 1));
+  }
+  tt_storage_free(s);
+  tt_storage_free(open_alone(options));
+  close(ends[0]);
+  close(ends[1]);
+  assert_int_equal(waitpid(child, &status, 0), child);
+}
+
 /* Only a line of ours comes again when it is cut off. */
 static void what_another_wrote_stays(void **state) {
   fixture *f = *state;
@@ -405,6 +427,7 @@ int main(void) {
       TEST(outlives_trouble_that_passes),
       TEST(a_failed_sync_is_told_by_the_flush),
       TEST(a_file_that_was_taken_away_is_no_trouble),
+      TEST(a_child_does_not_hold_what_was_let_go),
       TEST(what_another_wrote_stays),
       TEST(a_stop_leaves_closed_files_to_the_next_life),
       TEST(gzip_leaves_what_it_cannot),

@@ -80,6 +80,31 @@ static void the_caller_never_writes(void **state) {
   assert_int_equal(stats_of(f).spooled, 20001);
 }
 
+/* A child that lives on keeps nobody from what its parent left. */
+static void a_child_does_not_hold_what_was_let_go(void **state) {
+  fixture *f = *state;
+  int ends[2], status;
+  char byte;
+  assert_int_equal(pipe(ends), 0);
+  emit_run(f, 0, 10);
+  tt_emitter_flush(f->emitter, LONG_MS);
+  assert_int_equal(stats_of(f).spooled, 10);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    close(ends[1]);
+    _exit((int)read(ends[0], &byte, 1));
+  }
+  tt_emitter_free(f->emitter);
+  assert_int_equal(begin(f), 0);
+  emit_run(f, 10, 1);
+  tt_emitter_flush(f->emitter, LONG_MS);
+  assert_int_equal(stats_of(f).adopted, 10);
+  close(ends[0]);
+  close(ends[1]);
+  assert_int_equal(waitpid(child, &status, 0), child);
+}
+
 /* ThreadSanitizer cannot follow a thread that is started in a child of a
  * process with threads. */
 #if !defined(__SANITIZE_THREAD__)
@@ -124,6 +149,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
     TEST(the_caller_never_writes),
+    TEST(a_child_does_not_hold_what_was_let_go),
 #if !defined(__SANITIZE_THREAD__)
     TEST(a_child_leaves_its_parents_spool_alone),
 #endif

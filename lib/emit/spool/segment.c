@@ -226,7 +226,10 @@ int tti_segment_open(int directory, const char *name, uint64_t destination,
   return error;
 }
 
+/* A forked child has the descriptor too, and with it the lock: closing ours
+ * would not release it. */
 void tti_segment_close(tti_segment *segment) {
+  flock(segment->fd, LOCK_UN);
   close(segment->fd);
   segment->fd = -1;
 }
