@@ -104,7 +104,9 @@ static uint64_t items(fixture *f) {
   return stats.items;
 }
 
-static tti_slice slice(const char *text) { return tti_slice_of(text); }
+static tti_slice slice(const char *text) {
+  return tti_slice_of(text);
+}
 
 /* -- Life. -- */
 
@@ -537,7 +539,7 @@ static void a_child_begins_with_nothing(void **state) {
 }
 
 #define ADDERS 4
-#define ADDS 20000
+#define ADDS   20000
 
 static void *add_many(void *context) {
   fixture *f = context;
