@@ -139,7 +139,7 @@ static void any_change_is_seen(void **state) {
   }
   static const char *const other[] = {
       STANDARD_SIGNATURE "=", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE",
-      "v1,", "v1,," STANDARD_SIGNATURE};
+      "v1,", ("v1,," STANDARD_SIGNATURE)};
   for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
     webhook.signature = other[i];
     expect(&options, &webhook, TT_ESIGNATURE, "no signature matches");
