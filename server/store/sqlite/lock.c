@@ -15,13 +15,19 @@
 #define MEMORY_READ  "boot %39s log %39s stored %" SCNu64 " issued %" SCNu64
 #define MEMORY_WRITE "boot %s log %s stored %020" PRIu64 " issued %020" PRIu64
 enum { FILE_BYTES = 256 };
+/* No number of an event comes near it: microseconds of the clock, which is what
+ * a restored store begins with, pass it in 2255. Above is damage, and whoever
+ * went on from there could not go back. */
+#define SEQ_MAX (UINT64_C(1) << 53)
 
 static void parse(const char *text, lock_memory *out_memory) {
   lock_memory memory = {0};
   const char *line = strchr(text, '\n');
   *out_memory = (lock_memory){0};
-  if (!line || sscanf(line + 1, MEMORY_READ, memory.boot, memory.log,
-                      &memory.stored_seq, &memory.issued_seq) != 4)
+  if (!line ||
+      sscanf(line + 1, MEMORY_READ, memory.boot, memory.log, &memory.stored_seq,
+             &memory.issued_seq) != 4 ||
+      memory.stored_seq > SEQ_MAX || memory.issued_seq > SEQ_MAX)
     return;
   if (strcmp(memory.boot, "-") == 0)
     memory.boot[0] = '\0';

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MOST (UINT64_C(1) << 53)
+
 typedef struct fixture {
   char folder[32];
   char path[48];
@@ -40,7 +42,7 @@ static void what_was_written_is_found(void **state) {
   assert_int_equal(lock.memory.stored_seq, 0);
   assert_string_equal(lock.memory.log, "");
   lock.memory = (lock_memory){
-      .boot = "b1", .log = "l1", .stored_seq = UINT64_MAX, .issued_seq = 7};
+      .boot = "b1", .log = "l1", .stored_seq = MOST, .issued_seq = 7};
   assert_true(lock_write(&lock));
   lock_release(&lock);
   /* Taking it changes nothing but the process id. */
@@ -49,7 +51,7 @@ static void what_was_written_is_found(void **state) {
     assert_int_equal(lock_take(&again, f->path, &f->error), TT_OK);
     assert_string_equal(again.memory.boot, "b1");
     assert_string_equal(again.memory.log, "l1");
-    assert_true(again.memory.stored_seq == UINT64_MAX);
+    assert_true(again.memory.stored_seq == MOST);
     assert_int_equal(again.memory.issued_seq, 7);
     lock_release(&again);
   }
@@ -73,8 +75,14 @@ static void one_process_has_it(void **state) {
 static void another_content_is_no_memory(void **state) {
   fixture *f = *state;
   static const char *const contents[] = {
-      "", "123\n", "\n\n\n", "123\nboot b log l stored 5 issue",
-      "123\nboot b log l stored x issued 5\n"};
+      "",
+      "123\n",
+      "\n\n\n",
+      "123\nboot b log l stored 5 issue",
+      "123\nboot b log l stored x issued 5\n",
+      "123\nboot b log l stored 9007199254740993 issued 5\n",
+      "123\nboot b log l stored 5 issued 9007199254740993\n",
+      "123\nboot b log l stored 99999999999999999999 issued 5\n"};
   for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
     FILE *file = fopen(f->file, "w");
     fputs(contents[i], file);
