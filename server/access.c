@@ -23,14 +23,13 @@ enum {
   /* A pipe that poll calls writable takes this much without waiting. */
   PIPE_BYTES = 4096,
   POLL_MS = 100,
-  END_MS = 1000
+  LEAVE_MS = 1000
 };
 
 /* Lines, back to back. */
 typedef struct heap {
   char *bytes; /* BUFFER_BYTES; owned */
   size_t len;
-  size_t count; /* of lines */
 } heap;
 
 struct access_log {
@@ -43,14 +42,15 @@ struct access_log {
   /* Under the mutex. */
   heap lines;
   bool has_next;
-  access_target next;              /* for what comes after … */
-  size_t before_len, before_count; /* … these of the lines */
+  access_target next; /* for what comes after … */
+  size_t before_len;  /* … these of the lines */
   bool ending;
-  int64_t end_by_us; /* monotonic */
+  int64_t leave_by_us; /* monotonic: something else is to be done; 0: not */
   /* The thread's. */
   char *spare; /* as large as the lines' */
   access_target target;
   bool failing;
+  bool torn; /* the target ends in a part of a line */
 };
 
 tt_error access_log_new(tt_metrics *metrics, access_log **out_log) {
@@ -78,43 +78,52 @@ static void drop_lines(access_log *log, size_t count) {
 
 /* ---- The thread ---- */
 
+/* Who does not read is not waited for where something else is to be done. */
 static bool is_out_of_time(access_log *log) {
   pthread_mutex_lock(&log->mutex);
-  bool out = log->ending && server_monotonic_us() > log->end_by_us;
+  bool out = log->leave_by_us && server_monotonic_us() > log->leave_by_us;
   pthread_mutex_unlock(&log->mutex);
   return out;
 }
 
-/* 0, or why not all of it was written. */
-static int write_all(access_log *log, const char *bytes, size_t len) {
+/* 0, or why not all of it was written; takes off what was. */
+static int write_all(access_log *log, tti_slice *bytes) {
   struct stat info;
   bool is_file = fstat(log->target.fd, &info) == 0 && S_ISREG(info.st_mode);
-  while (len) {
+  while (bytes->len) {
     struct pollfd poll_fd = {.fd = log->target.fd, .events = POLLOUT};
     if (!is_file && poll(&poll_fd, 1, POLL_MS) <= 0) {
       if (is_out_of_time(log))
         return ETIMEDOUT;
       continue;
     }
-    size_t piece = is_file || len < PIPE_BYTES ? len : PIPE_BYTES;
-    ssize_t done = write(log->target.fd, bytes, piece);
+    size_t piece = is_file || bytes->len < PIPE_BYTES ? bytes->len : PIPE_BYTES;
+    ssize_t done = write(log->target.fd, bytes->ptr, piece);
     if (done < 0 && errno != EINTR && errno != EAGAIN)
       return errno;
     if (done > 0) {
-      bytes += done;
-      len -= (size_t)done;
+      log->torn = bytes->ptr[done - 1] != '\n';
+      *bytes = (tti_slice){bytes->ptr + done, bytes->len - (size_t)done};
     }
   }
   return 0;
 }
 
-static void write_lines(access_log *log, const char *bytes, size_t len,
-                        size_t count) {
-  if (!len)
+static size_t count_lines(tti_slice bytes) {
+  size_t count = 0;
+  for (size_t i = 0; i < bytes.len; i++)
+    count += bytes.ptr[i] == '\n';
+  return count;
+}
+
+static void write_lines(access_log *log, tti_slice bytes) {
+  tti_slice end = {"\n", log->torn};
+  if (!bytes.len || log->target.fd < 0) /* it was turned off meanwhile */
     return;
-  int why = write_all(log, bytes, len);
-  if (why)
-    drop_lines(log, count);
+  int why = write_all(log, &end);
+  if (!why)
+    why = write_all(log, &bytes);
+  drop_lines(log, count_lines(bytes));
   if (why && !log->failing)
     server_log(TT_LEVEL_ERROR, "access",
                "%s cannot be written: %s; lines are dropped until it can be",
@@ -123,6 +132,16 @@ static void write_lines(access_log *log, const char *bytes, size_t len,
     server_log(TT_LEVEL_INFO, "access", "%s is written again",
                log->target.name);
   log->failing = why != 0;
+}
+
+static void change_target(access_log *log, const access_target *next) {
+  access_target_drop(&log->target);
+  log->target = *next;
+  log->failing = log->torn = false;
+  pthread_mutex_lock(&log->mutex);
+  if (!log->has_next && !log->ending)
+    log->leave_by_us = 0;
+  pthread_mutex_unlock(&log->mutex);
 }
 
 static void *run(void *context) {
@@ -139,16 +158,13 @@ static void *run(void *context) {
     bool has_next = log->has_next;
     access_target next = log->next;
     size_t len = has_next ? log->before_len : taken.len;
-    size_t count = has_next ? log->before_count : taken.count;
     log->has_next = false;
     ending = log->ending;
     pthread_mutex_unlock(&log->mutex);
-    write_lines(log, taken.bytes, len, count);
+    write_lines(log, (tti_slice){taken.bytes, len});
     if (has_next) {
-      access_target_drop(&log->target);
-      log->target = next;
-      log->failing = false;
-      write_lines(log, taken.bytes + len, taken.len - len, taken.count - count);
+      change_target(log, &next);
+      write_lines(log, (tti_slice){taken.bytes + len, taken.len - len});
     }
   }
   log->spare = taken.bytes;
@@ -205,13 +221,18 @@ tt_error access_log_prepare(access_log *log, const char *format,
   return TT_OK;
 }
 
+/* Under the mutex. */
+static void leave_soon(access_log *log) {
+  log->leave_by_us = server_monotonic_us() + INT64_C(1000) * LEAVE_MS;
+}
+
 void access_log_use(access_log *log, const access_target *target) {
   pthread_mutex_lock(&log->mutex);
   if (log->has_next) {
     access_target_drop(&log->next);
   } else {
     log->before_len = log->lines.len;
-    log->before_count = log->lines.count;
+    leave_soon(log);
   }
   log->next = *target;
   log->has_next = true;
@@ -226,7 +247,7 @@ void access_log_free(access_log *log) {
     return;
   pthread_mutex_lock(&log->mutex);
   log->ending = true;
-  log->end_by_us = server_monotonic_us() + INT64_C(1000) * END_MS;
+  leave_soon(log);
   pthread_cond_signal(&log->ready);
   pthread_mutex_unlock(&log->mutex);
   if (log->started)
@@ -288,9 +309,9 @@ void access_log_finished(http_request *request, void *context) {
   bool room = !line.error && line.len <= BUFFER_BYTES - lines->len;
   if (room) {
     memcpy(lines->bytes + lines->len, line.data, line.len);
-    lines->len += line.len;
-    if (lines->count++ == 0)
+    if (lines->len == 0)
       pthread_cond_signal(&log->ready);
+    lines->len += line.len;
   }
   pthread_mutex_unlock(&log->mutex);
   tti_buf_fini(&line);

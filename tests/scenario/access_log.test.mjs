@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { constants } from "node:fs";
-import { open, readFile, rename, writeFile } from "node:fs/promises";
+import { open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { exchange, request, sample } from "../harness/raw.mjs";
@@ -212,4 +212,62 @@ test("who does not read it makes nobody wait", async (t) => {
     assert.match(await exchange(server, batch), /"ok":true/);
   assert.ok((await dropped()) > 0);
   assert.equal((await server.stop()).code, 0);
+});
+
+test("a pipe that nobody reads does not keep SIGHUP from another target", async (t) => {
+  const folder = await temporaryFolder(t);
+  const [config, fifo, file] = ["telltale.yaml", "pipe", "access.log"].map((name) => path.join(folder, name));
+  execFileSync("mkfifo", [fifo]);
+  const reader = await open(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  t.after(() => reader.close());
+  await writeFile(config, `access_log: json\naccess_log_file: ${fifo}\n`);
+  const server = await startServer(t, { folder, args: ["--config", config] });
+  const long = `/${"x".repeat(1000)}`;
+  const batch =
+    `GET ${long} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(60) +
+    "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  for (let i = 0; i < 3; i++)
+    assert.match(await exchange(server, batch), /"ok":true/);
+  await writeFile(config, `access_log: json\naccess_log_file: ${file}\n`);
+  server.child.kill("SIGHUP");
+  await until(() => /changed: access_log_file/.test(server.stderr));
+  await server.fetch("/readyz");
+  await line(file, (text) => text.includes("/readyz"));
+});
+
+test("a full disk costs the lines that did not fit, and no other", async (t) => {
+  let disk;
+  t.after(() => disk && execFileSync("umount", ["-l", disk]));
+  const folder = await temporaryFolder(t);
+  disk = path.join(folder, "disk");
+  const filler = path.join(disk, "filler");
+  const file = path.join(disk, "access.log");
+  execFileSync("mkdir", [disk]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+  await writeFile(filler, "x".repeat(40960));
+  const args = ["--access-log", "json", "--access-log-file", file];
+  const server = await startServer(t, { folder, args });
+  const ask = async (what, times = 1) => {
+    const one = `GET ${what} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const last = one.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    await exchange(server, one.repeat(times - 1) + last);
+  };
+  await ask(`/lost${"x".repeat(900)}`, 60);
+  await until(() => /access.log cannot be written: No space left/.test(server.stderr));
+  await rm(filler);
+  await ask("/found");
+  await until(() => /access.log is written again/.test(server.stderr));
+  const whole = (text) => {
+    try {
+      return JSON.parse(text).path;
+    } catch {
+      return undefined;
+    }
+  };
+  const paths = (await linesOf(file)).map(whole);
+  assert.equal(paths.at(-1), "/found");
+  const metrics = await (await server.fetch("/metrics")).text();
+  const kept = paths.filter((path) => path?.startsWith("/lost")).length;
+  assert.ok(kept > 0);
+  assert.equal(sample(metrics, "telltale_access_log_dropped_total"), 60 - kept);
 });
