@@ -288,7 +288,10 @@ static tt_error make_sessions(server *s, tti_buf *error) {
       .categories = s->config.categories,
       .types = s->config.types,
   };
-  return sessions_new(&options, error, &s->sessions);
+  tt_error result = sessions_new(&options, error, &s->sessions);
+  if (result == TT_OK)
+    sessions_on_export(s->sessions, sinks_export, s->sinks);
+  return result;
 }
 
 static tt_error open_access_log(server *s, tti_buf *error) {

@@ -28,8 +28,10 @@ static tti_letter_fate send_again(void *context, const tti_letter *letter,
   if (!error)
     error = storage->ops.append(storage->self, r->batch.envelopes, 1,
                                 tti_storage_left_ms(r->deadline_us), &report);
-  if (!error && report.rejected == 0)
+  if (!error && report.rejected == 0) {
+    tti_storage_mended(r->writer);
     return TTI_LETTER_SENT;
+  }
   if (error == TT_ECANCELLED || (error && tt_error_retryable(error))) {
     r->error = error;
     return TTI_LETTER_KEPT;

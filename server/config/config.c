@@ -303,6 +303,8 @@ tt_error config_load(int argc, char **argv, tti_buf *out_error,
   if (error == TT_OK)
     error = read_flags(argc, argv, false, out_error, &path, &c);
   if (error == TT_OK)
+    error = config_sink_of_environment(&c, out_error);
+  if (error == TT_OK)
     error = read_tokens(out_error, &c);
   if (error == TT_ENOMEM && !out_error->len)
     tti_buf_append_text(out_error, "out of memory while reading options");

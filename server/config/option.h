@@ -92,4 +92,9 @@ unsigned config_sink_types(const config_option *option);
  * each option that was. TT_EINVAL, TT_ENOMEM. */
 tt_error config_sink_check(config *c, uint64_t given, tti_buf *out_error);
 
+/* Where the environment names a place for OTLP, and no entry of the file does,
+ * the exports of sessions go there: adds the entry for it. TT_EINVAL,
+ * TT_ENOMEM. */
+tt_error config_sink_of_environment(config *c, tti_buf *out_error);
+
 #endif

@@ -153,3 +153,27 @@ tt_error config_sink_check(config *c, uint64_t given, tti_buf *out_error) {
     error = sinks_check(spec, out_error);
   return error;
 }
+
+tt_error config_sink_of_environment(config *c, tti_buf *out_error) {
+  static const char *const names[] = {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+                                      "OTEL_EXPORTER_OTLP_ENDPOINT"};
+  static const char *const values[][2] = {{"sinks.name", "sessions"},
+                                          {"sinks.type", "otlp"},
+                                          {"sinks.sessions", "true"}};
+  const char *from = NULL;
+  sink_spec *spec;
+  for (size_t i = 0; i < 2 && !from; i++)
+    if (getenv(names[i]) && *getenv(names[i]))
+      from = names[i];
+  for (size_t i = 0; i < c->sink_count; i++)
+    if (c->sinks[i].sessions || strcmp(c->sinks[i].name, values[0][1]) == 0)
+      from = NULL;
+  if (!from)
+    return TT_OK;
+  tt_error error = config_sink_add(c, from, &spec);
+  for (size_t i = 0; i < 3 && error == TT_OK; i++)
+    error = config_field_set(
+        config_table_find(&config_sink, tti_slice_of(values[i][0])),
+        tti_slice_of(values[i][1]), false, from, out_error, spec);
+  return error == TT_OK ? config_sink_check(c, 0, out_error) : error;
+}

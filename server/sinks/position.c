@@ -12,7 +12,7 @@ enum { VALUE_MAX = 256, OPEN_WAIT_MS = 10000 };
 
 struct sink_position {
   store *store;
-  char name[80]; /* of the row */
+  char name[160]; /* of the row */
   pthread_mutex_t mutex;
   pthread_cond_t written;
   /* With the mutex. */
@@ -159,11 +159,10 @@ static bool parse(sink_position *p, const tti_buf *text) {
   return good;
 }
 
-static tt_error load(sink_position *p, uint64_t seq, bool anew) {
+static tt_error load(sink_position *p, uint64_t seq) {
   tti_buf text;
   tti_buf_init(&text, VALUE_MAX);
-  tt_error error =
-      anew ? TT_ENOTFOUND : store_setting(p->store, p->name, &text);
+  tt_error error = store_setting(p->store, p->name, &text);
   if (!error && !parse(p, &text))
     error = TT_ENOTFOUND; /* nothing that we wrote */
   tti_buf_fini(&text);
@@ -176,12 +175,11 @@ static tt_error load(sink_position *p, uint64_t seq, bool anew) {
   return error;
 }
 
-tt_error sink_position_open(store *s, const char *name, uint64_t seq, bool anew,
-                            sink_position **out_position) {
+static sink_position *position_new(store *s, const char *name) {
   sink_position *p = calloc(1, sizeof(*p));
   pthread_condattr_t monotonic;
   if (!p)
-    return TT_ENOMEM;
+    return NULL;
   p->store = s;
   snprintf(p->name, sizeof(p->name), "sink.%s", name);
   pthread_mutex_init(&p->mutex, NULL);
@@ -189,13 +187,28 @@ tt_error sink_position_open(store *s, const char *name, uint64_t seq, bool anew,
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_cond_init(&p->written, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  tt_error error = load(p, seq, anew);
-  if (error) {
+  return p;
+}
+
+static tt_error give(sink_position *p, tt_error error,
+                     sink_position **out_position) {
+  if (error)
     sink_position_free(p);
-    return error;
-  }
-  *out_position = p;
-  return TT_OK;
+  else
+    *out_position = p;
+  return error;
+}
+
+tt_error sink_position_open(store *s, const char *name, uint64_t seq,
+                            sink_position **out_position) {
+  sink_position *p = position_new(s, name);
+  return p ? give(p, load(p, seq), out_position) : TT_ENOMEM;
+}
+
+tt_error sink_position_begin(store *s, const char *name, uint64_t seq,
+                             sink_position **out_position) {
+  sink_position *p = position_new(s, name);
+  return p ? give(p, position_save(p, seq), out_position) : TT_ENOMEM;
 }
 
 void sink_position_free(sink_position *p) {

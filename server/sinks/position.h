@@ -15,11 +15,16 @@ typedef struct sink_missed {
   int64_t at_us;             /* when that was seen */
 } sink_missed;
 
-/* Reads the row of `name`, or begins it at `seq` where there is none, or where
- * `anew`; that is in the store when this returns. Waits for the disk. TT_EIO,
- * TT_ENOMEM, TT_EFULL: the store cannot take it now. */
-tt_error sink_position_open(store *s, const char *name, uint64_t seq, bool anew,
+/* Reads the row of `name`, or begins it at `seq` where there is none; that is
+ * in the store when this returns. Waits for the disk. TT_EIO, TT_ENOMEM,
+ * TT_EFULL: the store cannot take it now. */
+tt_error sink_position_open(store *s, const char *name, uint64_t seq,
                             sink_position **out_position);
+
+/* Begins the row at `seq`, whatever is in it. Does not wait: it is in the store
+ * before what is given to the store later. TT_ENOMEM, TT_EFULL. */
+tt_error sink_position_begin(store *s, const char *name, uint64_t seq,
+                             sink_position **out_position);
 
 /* For a storage writer, with the position as its `self`. */
 extern const tt_position_ops sink_position_ops;

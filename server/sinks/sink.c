@@ -98,33 +98,55 @@ static uint64_t beginning(const sinks_options *o, const sink_spec *spec) {
   return status.oldest_seq ? status.oldest_seq - 1 : 0;
 }
 
-static tt_error name_parts(const sinks_options *o, const sink_spec *spec,
+void sink_name_of(const sink_spec *spec, const char *session,
+                  char out_name[SINK_NAME_MAX]) {
+  snprintf(out_name, SINK_NAME_MAX, "%s%s%s", spec->name, session ? "." : "",
+           session ? session : "");
+}
+
+/* Beside the store, or where the configuration says; of each session its own.
+ */
+static tt_error name_dead_letters(const sinks_options *o, const sink_plan *plan,
+                                  sink *s) {
+  const char *said = plan->spec->dead_letters;
+  int len = 0;
+  if (*said)
+    len = asprintf(&s->dead_letters, "%s%s%s", said, plan->session ? "." : "",
+                   plan->session ? plan->session : "");
+  else if (*o->store_path)
+    len = asprintf(&s->dead_letters, "%s.%s.dead", o->store_path, s->name);
+  if (len < 0)
+    s->dead_letters = NULL;
+  return len < 0 ? TT_ENOMEM : TT_OK;
+}
+
+static tt_error name_parts(const sinks_options *o, const sink_plan *plan,
                            sink *s) {
+  const sink_spec *spec = plan->spec;
+  char name[SINK_NAME_MAX];
   const char *where = *spec->path       ? spec->path
                       : *spec->endpoint ? spec->endpoint
                                         : spec->stream;
+  sink_name_of(spec, plan->session, name);
   s->type = spec->kind == SINK_JSONL ? "jsonl"
             : spec->kind == SINK_S2  ? "s2"
                                      : "otlp";
-  s->name = strdup(spec->name);
+  s->name = strdup(name);
   s->text = strdup(spec->text);
   s->destination = strdup(where);
-  if (*spec->dead_letters)
-    s->dead_letters = strdup(spec->dead_letters);
-  else if (*o->store_path && asprintf(&s->dead_letters, "%s.%s.dead",
-                                      o->store_path, spec->name) < 0)
-    s->dead_letters = NULL;
-  bool whole = s->name && s->text && s->destination &&
-               (s->dead_letters || !(*spec->dead_letters || *o->store_path));
-  return whole ? TT_OK : TT_ENOMEM;
+  if (!s->name || !s->text || !s->destination)
+    return TT_ENOMEM;
+  return name_dead_letters(o, plan, s);
 }
 
-static tt_error make_writer(const sinks_options *o, const sink_spec *spec,
+static tt_error make_writer(const sinks_options *o, const sink_plan *plan,
                             tti_buf *out_error, sink *s) {
+  const sink_spec *spec = plan->spec;
   sink_source_options wants = {.name = s->name,
                                .bus = o->bus,
                                .store = o->store,
                                .position = s->position,
+                               .session_id = plan->session_id,
                                .reach_percent = &s->reach_percent};
   tt_storage_writer_options options = {.position = &sink_position_ops,
                                        .position_self = s->position,
@@ -149,25 +171,28 @@ static tt_error make_writer(const sinks_options *o, const sink_spec *spec,
   return tti_storage_writer_new(source, storage, &options, &s->writer);
 }
 
-tt_error sink_start(const sinks_options *options, const sink_spec *spec,
-                    bool anew, tti_buf *out_error, sink **out_sink) {
+tt_error sink_start(const sinks_options *options, const sink_plan *plan,
+                    tti_buf *out_error, sink **out_sink) {
   sink *s = calloc(1, sizeof(*s));
   pthread_condattr_t monotonic;
-  if (!s)
+  if (!s) {
+    sink_position_free(plan->position);
     return TT_ENOMEM;
+  }
+  s->position = plan->position;
   pthread_mutex_init(&s->mutex, NULL);
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_cond_init(&s->ended_cond, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  tt_error error = name_parts(options, spec, s);
+  tt_error error = name_parts(options, plan, s);
   if (!error)
     error = tt_cancel_new(&s->cancel);
+  if (!error && !s->position)
+    error = sink_position_open(options->store, s->name,
+                               beginning(options, plan->spec), &s->position);
   if (!error)
-    error = sink_position_open(options->store, spec->name,
-                               beginning(options, spec), anew, &s->position);
-  if (!error)
-    error = make_writer(options, spec, out_error, s);
+    error = make_writer(options, plan, out_error, s);
   if (!error) {
     s->started = start_thread(&s->thread, sink_main, s);
     error = s->started ? TT_OK : TT_ENOMEM;
@@ -186,8 +211,14 @@ const char *sink_name(const sink *s) {
   return s->name;
 }
 
-bool sink_is_of(const sink *s, const sink_spec *spec) {
-  return strcmp(s->text, spec->text) == 0;
+bool sink_is_named(const sink *s, const sink_spec *spec, const char *session) {
+  char name[SINK_NAME_MAX];
+  sink_name_of(spec, session, name);
+  return strcmp(s->name, name) == 0;
+}
+
+bool sink_is_of(const sink *s, const sink_spec *spec, const char *session) {
+  return strcmp(s->text, spec->text) == 0 && sink_is_named(s, spec, session);
 }
 
 void sink_state_get(sink *s, sink_state *out_state) {

@@ -32,14 +32,30 @@ typedef struct sink_state {
   sink_requeue requeue;
 } sink_state;
 
-/* Makes and starts it. `anew`: at the tail, whatever it had reached in an
- * earlier life. Waits for the disk. TT_EINVAL with a sentence; TT_ENOMEM;
- * TT_EIO, TT_EFULL: its position cannot be kept now. */
-tt_error sink_start(const sinks_options *options, const sink_spec *spec,
-                    bool anew, tti_buf *out_error, sink **out_sink);
+/* What one is to be. */
+typedef struct sink_plan {
+  const sink_spec *spec;
+  const char *session;     /* only what was published to it; NULL: all */
+  const char *session_id;  /* what the ids of its records begin with */
+  sink_position *position; /* where it begins, the sink's from then on; NULL: as
+                              the store has it, else as the spec says */
+} sink_plan;
+
+enum { SINK_NAME_MAX = 136 };
+
+/* "archive", or "otlp.default" of a session. */
+void sink_name_of(const sink_spec *spec, const char *session,
+                  char out_name[SINK_NAME_MAX]);
+
+/* Makes and starts it. Waits for the disk. TT_EINVAL with a sentence;
+ * TT_ENOMEM; TT_EIO, TT_EFULL: its position cannot be kept now. */
+tt_error sink_start(const sinks_options *options, const sink_plan *plan,
+                    tti_buf *out_error, sink **out_sink);
 
 const char *sink_name(const sink *s);
-bool sink_is_of(const sink *s, const sink_spec *spec);
+/* Whether it has that name, and whether all of it is as the spec says. */
+bool sink_is_named(const sink *s, const sink_spec *spec, const char *session);
+bool sink_is_of(const sink *s, const sink_spec *spec, const char *session);
 void sink_state_get(sink *s, sink_state *out_state);
 /* Adds to the metrics what came since the last time. One thread at a time. */
 void sink_scrape(sink *s, tt_metrics *metrics);

@@ -1,50 +1,63 @@
-#include "server/sinks/sink.h"
+#include "server/sinks/internal.h"
 
 #include "lib/json/write.h"
 #include "server/io/log.h"
-#include <pthread.h>
 #include <stdlib.h>
 
 /* How long one that is taken out while the server runs may hand over what it
  * has, and then end what it does. */
 #define STOP_US      ((int64_t)5000000)
 #define INTERRUPT_US ((int64_t)2000000)
-
-struct sinks {
-  sinks_options options;
-  pthread_mutex_t mutex; /* for the list; a sink in it is not freed */
-  sink **items;          /* owned */
-  size_t count;
-  /* The main thread's: taken out, but something in them hangs. */
-  sink **leaving; /* owned */
-  size_t leaving_count;
-};
-
-/* ---- Taking out ---- */
+/* How soon such a wait sees that the server leaves. */
+#define SLICE_US ((int64_t)100000)
 
 static int64_t now_us(void) {
   return tti_monotonic_us(&tti_clock_system);
 }
 
-/* Ends the sinks and frees those that end; the others come to the front of the
- * list, whose new length is answered. */
-static size_t end(sink **list, size_t count, int64_t by_us, int64_t last_us) {
+/* ---- Taking out ---- */
+
+static bool is_leaving(sinks *all) {
+  pthread_mutex_lock(&all->mutex);
+  bool leave = all->leave;
+  pthread_mutex_unlock(&all->mutex);
+  return leave;
+}
+
+/* Waits until then, in a server that leaves no longer than a moment: it ends
+ * all of them together. */
+static bool wait_for(sinks *all, sink *s, int64_t until_us, bool leaving) {
+  if (leaving)
+    return sink_wait(s, until_us);
+  for (;;) {
+    int64_t slice_us = now_us() + SLICE_US;
+    bool last = slice_us >= until_us || is_leaving(all);
+    if (sink_wait(s, slice_us < until_us ? slice_us : until_us))
+      return true;
+    if (last)
+      return false;
+  }
+}
+
+/* Ends those that were taken out; some may stay in the list. */
+static void end(sinks *all, int64_t by_us, int64_t last_us, bool leaving) {
   size_t kept = 0;
-  for (size_t i = 0; i < count; i++)
+  sink **list = all->leaving;
+  for (size_t i = 0; i < all->leaving_count; i++)
     sink_ask_stop(list[i], by_us);
-  for (size_t i = 0; i < count; i++)
-    if (!sink_wait(list[i], by_us))
+  for (size_t i = 0; i < all->leaving_count; i++)
+    if (!wait_for(all, list[i], by_us, leaving))
       sink_interrupt(list[i]);
-  for (size_t i = 0; i < count; i++) {
-    if (sink_wait(list[i], last_us)) {
+  for (size_t i = 0; i < all->leaving_count; i++) {
+    if (wait_for(all, list[i], last_us, leaving)) {
       sink_free(list[i]);
     } else {
-      server_log(TT_LEVEL_ERROR, "sinks", "%s does not end what it does",
+      server_log(TT_LEVEL_WARN, "sinks", "%s does not end what it does",
                  sink_name(list[i]));
       list[kept++] = list[i];
     }
   }
-  return kept;
+  all->leaving_count = kept;
 }
 
 /* NULL when memory is short. */
@@ -55,16 +68,26 @@ static sink **grow(sink ***list, size_t count) {
   return grown;
 }
 
-/* Moves those that are not of any of the specs to `leaving`. */
-static void take_out(sinks *all, const sink_spec *specs, size_t count) {
+/* Under the mutex. */
+static bool is_wanted(const sinks *all, const sink *s) {
+  for (size_t i = 0; i < all->spec_count; i++) {
+    const sink_spec *spec = &all->specs[i];
+    if (!spec->sessions && sink_is_of(s, spec, NULL))
+      return true;
+    for (size_t k = 0; spec->sessions && k < all->export_count; k++)
+      if (all->exports[k].on && sink_is_of(s, spec, all->exports[k].session))
+        return true;
+  }
+  return false;
+}
+
+static void take_out(sinks *all, bool every) {
   size_t kept = 0;
   pthread_mutex_lock(&all->mutex);
   for (size_t i = 0; i < all->count; i++) {
     sink *s = all->items[i];
-    bool stays = false;
-    for (size_t k = 0; k < count && !stays; k++)
-      stays = sink_is_of(s, &specs[k]);
-    if (!stays && grow(&all->leaving, all->leaving_count))
+    if ((every || !is_wanted(all, s)) &&
+        grow(&all->leaving, all->leaving_count))
       all->leaving[all->leaving_count++] = s;
     else
       all->items[kept++] = s;
@@ -75,47 +98,100 @@ static void take_out(sinks *all, const sink_spec *specs, size_t count) {
 
 /* ---- Putting in ---- */
 
-static bool is_in(sink *const *list, size_t count, const char *name) {
+static bool is_in(sink *const *list, size_t count, const sink_spec *spec,
+                  const char *session) {
   for (size_t i = 0; i < count; i++)
-    if (strcmp(sink_name(list[i]), name) == 0)
+    if (sink_is_named(list[i], spec, session))
       return true;
   return false;
 }
 
-static void put_in(sinks *all, const sink_spec *spec) {
+/* Only `work` changes the list, so it may be looked at without the mutex. */
+static void put_in(sinks *all, const sink_plan *plan) {
   tti_buf why;
-  sink *made;
+  sink *made = NULL;
   tti_buf_init(&why, 2048);
   tt_error error = TT_EBUSY;
-  if (is_in(all->leaving, all->leaving_count, spec->name))
+  if (is_in(all->leaving, all->leaving_count, plan->spec, plan->session)) {
     tti_buf_append_text(&why, "the one that it replaces does not end");
-  else
-    error = sink_start(&all->options, spec, false, &why, &made);
+    sink_position_free(plan->position);
+  } else {
+    error = sink_start(&all->options, plan, &why, &made);
+  }
   pthread_mutex_lock(&all->mutex);
-  if (!error && grow(&all->items, all->count)) {
+  if (made && grow(&all->items, all->count)) {
     all->items[all->count++] = made;
-  } else if (!error) {
+    made = NULL;
+  }
+  pthread_mutex_unlock(&all->mutex);
+  if (made) {
     error = TT_ENOMEM;
     sink_ask_stop(made, now_us());
     sink_free(made);
   }
-  pthread_mutex_unlock(&all->mutex);
   if (error)
     server_log(TT_LEVEL_ERROR, "sinks",
-               "%s is left out: %.*s; SIGHUP tries again", spec->name,
+               "%s does not run: %.*s; SIGHUP tries again", plan->spec->name,
                why.len ? (int)why.len : 100,
                why.len ? why.data : tt_error_message(error));
   tti_buf_fini(&why);
 }
 
-void sinks_apply(sinks *all, const sink_spec *specs, size_t count) {
-  take_out(all, specs, count);
+/* A copy of an export that is on and is to be started; false: there is none
+ * from `*at` on. Its position goes with it. */
+static bool next_export(sinks *all, size_t *at, sink_export *out_export) {
+  bool found = false;
+  pthread_mutex_lock(&all->mutex);
+  for (; *at < all->export_count && !found; ++*at) {
+    sink_export *e = &all->exports[*at];
+    *out_export = (sink_export){.session = strdup(e->session),
+                                .session_id = strdup(e->session_id),
+                                .position = e->position};
+    found = e->on && out_export->session && out_export->session_id;
+    if (found)
+      e->position = NULL;
+    else
+      sink_export_fini(&(sink_export){.session = out_export->session,
+                                      .session_id = out_export->session_id});
+  }
+  pthread_mutex_unlock(&all->mutex);
+  return found;
+}
+
+static void put_in_exports(sinks *all, const sink_spec *spec) {
+  sink_export e;
+  for (size_t at = 0; next_export(all, &at, &e);) {
+    sink_plan plan = {spec, e.session, e.session_id, e.position};
+    if (is_in(all->items, all->count, spec, e.session))
+      sink_position_free(e.position); /* off and on again: it just goes on */
+    else
+      put_in(all, &plan);
+    e.position = NULL;
+    sink_export_fini(&e);
+  }
+}
+
+void sinks_reconcile(sinks *all) {
+  take_out(all, false);
   int64_t by_us = now_us() + STOP_US;
-  all->leaving_count =
-      end(all->leaving, all->leaving_count, by_us, by_us + INTERRUPT_US);
-  for (size_t i = 0; i < count; i++)
-    if (!is_in(all->items, all->count, specs[i].name))
-      put_in(all, &specs[i]);
+  end(all, by_us, by_us + INTERRUPT_US, false);
+  for (size_t i = 0; i < all->spec_count; i++) {
+    const sink_spec *spec = &all->specs[i];
+    if (spec->sessions)
+      put_in_exports(all, spec);
+    else if (!is_in(all->items, all->count, spec, NULL))
+      put_in(all, &(sink_plan){.spec = spec});
+  }
+}
+
+void sinks_apply(sinks *all, const sink_spec *specs, size_t count) {
+  pthread_mutex_lock(&all->work);
+  pthread_mutex_lock(&all->mutex);
+  all->specs = specs;
+  all->spec_count = count;
+  pthread_mutex_unlock(&all->mutex);
+  sinks_reconcile(all);
+  pthread_mutex_unlock(&all->work);
 }
 
 /* ---- Life ---- */
@@ -125,7 +201,9 @@ tt_error sinks_new(const sinks_options *options, sinks **out_sinks) {
   if (!all)
     return TT_ENOMEM;
   all->options = *options;
+  pthread_mutex_init(&all->work, NULL);
   pthread_mutex_init(&all->mutex, NULL);
+  pthread_cond_init(&all->switched, NULL);
   *out_sinks = all;
   return TT_OK;
 }
@@ -133,16 +211,21 @@ tt_error sinks_new(const sinks_options *options, sinks **out_sinks) {
 bool sinks_stop(sinks *all, int timeout_ms) {
   int64_t last_us = now_us() + (int64_t)timeout_ms * 1000;
   int64_t by_us = now_us() + (int64_t)timeout_ms * 750;
-  all->leaving_count =
-      end(all->leaving, all->leaving_count, now_us(), now_us());
-  all->count = end(all->items, all->count, by_us, last_us);
+  sinks_exports_stop(all);
+  take_out(all, true);
+  end(all, by_us, last_us, true);
   return all->count + all->leaving_count == 0;
 }
 
 void sinks_free(sinks *all) {
   if (!all)
     return;
+  for (size_t i = 0; i < all->export_count; i++)
+    sink_export_fini(&all->exports[i]);
+  free(all->exports);
+  pthread_cond_destroy(&all->switched);
   pthread_mutex_destroy(&all->mutex);
+  pthread_mutex_destroy(&all->work);
   free(all->items);
   free(all->leaving);
   free(all);
@@ -173,155 +256,4 @@ void sinks_write_status(sinks *all, tti_buf *out) {
   }
   pthread_mutex_unlock(&all->mutex);
   tti_buf_append_text(out, "]}");
-}
-
-/* ---- Over HTTP ---- */
-
-static void write_time(tti_buf *out, const char *key, int64_t us) {
-  char text[TTI_RFC3339_MAX];
-  tti_rfc3339_format(us, text);
-  tti_buf_printf(out, ",\"%s\":\"%s\"", key, text);
-}
-
-static void write_problem(tti_buf *out, const tt_storage_writer_stats *stats) {
-  if (!stats->problem_us)
-    return;
-  write_time(out, "last_error_at", stats->problem_us);
-  tti_buf_append_text(out, ",\"last_error\":");
-  tti_json_write_text(out, stats->problem);
-}
-
-static void write_requeue(tti_buf *out, const sink_requeue *requeue) {
-  if (requeue->state == SINK_REQUEUE_NONE)
-    return;
-  bool done = requeue->state == SINK_REQUEUE_DONE;
-  tti_buf_printf(out, ",\"requeue\":{\"state\":\"%s\"",
-                 !done            ? "running"
-                 : requeue->error ? "failed"
-                                  : "done");
-  if (done && !requeue->error)
-    tti_buf_printf(out, ",\"sent\":%llu,\"left\":%llu",
-                   (unsigned long long)requeue->sent,
-                   (unsigned long long)requeue->left);
-  if (requeue->error) {
-    tti_buf_append_text(out, ",\"message\":");
-    tti_json_write_text(out, requeue->error == TT_ESTATE
-                                 ? "the sink is not open"
-                                 : tt_error_message(requeue->error));
-  }
-  tti_buf_append_char(out, '}');
-}
-
-static void write_sink(tti_buf *out, const sink_state *state) {
-  const tt_storage_writer_stats *stats = &state->stats;
-  const struct {
-    const char *key;
-    uint64_t value;
-  } numbers[] = {{"position", stats->position},
-                 {"lag", stats->lag},
-                 {"appended", stats->appended},
-                 {"rejected", stats->rejected},
-                 {"given_up", stats->given_up},
-                 {"dead_letters", stats->dead_letters},
-                 {"errors", stats->failures},
-                 {"retention_used_percent", state->reach_percent}};
-  tti_buf_append_text(out, "{\"name\":");
-  tti_json_write_text(out, state->name);
-  tti_buf_printf(out, ",\"type\":\"%s\",\"destination\":", state->type);
-  tti_json_write_text(out, state->destination);
-  tti_buf_printf(out, ",\"state\":\"%s\"",
-                 stats->failing ? "failing" : "running");
-  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-    tti_buf_printf(out, ",\"%s\":%llu", numbers[i].key,
-                   (unsigned long long)numbers[i].value);
-  if (state->missed.count) {
-    tti_buf_printf(out,
-                   ",\"missed\":{\"count\":%llu,\"from_seq\":%llu,"
-                   "\"to_seq\":%llu",
-                   (unsigned long long)state->missed.count,
-                   (unsigned long long)state->missed.from_seq,
-                   (unsigned long long)state->missed.to_seq);
-    write_time(out, "at", state->missed.at_us);
-    tti_buf_append_char(out, '}');
-  }
-  write_problem(out, stats);
-  write_requeue(out, &state->requeue);
-  tti_buf_append_char(out, '}');
-}
-
-static void reply(http_request *request, int status, tti_buf *body) {
-  http_reply_header(request, "Cache-Control", "no-store");
-  if (body->error)
-    http_reply_error(request, 503, "out_of_memory",
-                     "out of memory while answering; try again");
-  else
-    http_reply(request, status, "application/json", body->data, body->len);
-}
-
-void sinks_serve_list(http_request *request, void *context) {
-  sinks *all = context;
-  tti_buf body;
-  tti_buf_init(&body, 1 << 20);
-  tti_buf_append_text(&body, "{\"items\":[");
-  pthread_mutex_lock(&all->mutex);
-  for (size_t i = 0; i < all->count; i++) {
-    sink_state state;
-    sink_state_get(all->items[i], &state);
-    if (i)
-      tti_buf_append_char(&body, ',');
-    write_sink(&body, &state);
-  }
-  pthread_mutex_unlock(&all->mutex);
-  tti_buf_append_text(&body, "],\"next_cursor\":null}");
-  reply(request, 200, &body);
-  tti_buf_fini(&body);
-}
-
-static sink *find(sinks *all, tti_slice name) {
-  for (size_t i = 0; i < all->count; i++)
-    if (tti_slice_eq(name, tti_slice_of(sink_name(all->items[i]))))
-      return all->items[i];
-  return NULL;
-}
-
-static void refuse_requeue(http_request *request, tti_slice name,
-                           tt_error error) {
-  int len = name.len > 64 ? 64 : (int)name.len;
-  if (error == TT_ENOTFOUND)
-    http_reply_error(request, 404, "sink_not_found",
-                     "no sink is called %.*s; `telltale sinks` lists them", len,
-                     name.ptr);
-  else if (error == TT_EBUSY)
-    http_reply_error(request, 409, "requeue_running",
-                     "the dead letters of %.*s are being sent: wait for it",
-                     len, name.ptr);
-  else if (error == TT_ESTATE)
-    http_reply_error(request, 409, "no_dead_letters",
-                     "%.*s keeps no dead letters: give it dead_letters in the "
-                     "configuration",
-                     len, name.ptr);
-  else
-    http_reply_error(request, 503, "out_of_memory",
-                     "no thread for it; try again");
-}
-
-void sinks_serve_requeue(http_request *request, void *context) {
-  sinks *all = context;
-  tti_slice name = http_request_param(request, "name");
-  tti_buf body;
-  sink_state state;
-  tti_buf_init(&body, 1 << 16);
-  pthread_mutex_lock(&all->mutex);
-  sink *s = find(all, name);
-  tt_error error = s ? sink_requeue_start(s) : TT_ENOTFOUND;
-  if (!error) {
-    sink_state_get(s, &state);
-    write_sink(&body, &state);
-  }
-  pthread_mutex_unlock(&all->mutex);
-  if (error)
-    refuse_requeue(request, name, error);
-  else
-    reply(request, 202, &body);
-  tti_buf_fini(&body);
 }

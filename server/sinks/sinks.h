@@ -37,6 +37,14 @@ tt_error sinks_new(const sinks_options *options, sinks **out_sinks);
  * up to a few seconds for a sink to stop: the main thread. */
 void sinks_apply(sinks *all, const sink_spec *specs, size_t count);
 
+/* With the sinks as the context: switches the export of a session to those
+ * sinks that have `sessions`: what is published to it from now on, or, when it
+ * was `restored` by a restart, from where its export was. `session_id` is what
+ * the ids of its records begin with. Any thread, does not wait. Without such a
+ * sink it is only warned of. */
+void sinks_export(void *context, const char *session, const char *session_id,
+                  bool on, bool restored);
+
 /* Stops all of them within the time, which they use to hand over what the ring
  * and the store have. False: one does not end, and nothing that it uses may be
  * freed. Once the loops have stopped. */

@@ -3,6 +3,7 @@
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -26,6 +27,7 @@ typedef struct fetch {
   bool done;     /* with the mutex */
   bool orphaned; /* the source is gone: the last one frees */
   tti_filter *filter;
+  char session_id[32]; /* "": any */
 } fetch;
 
 typedef struct source {
@@ -76,7 +78,17 @@ static void fetch_ended(store_read *read) {
     fetch_free(f);
 }
 
-static fetch *fetch_new(tti_filter *filter) {
+static bool of_session(void *context, uint64_t seq, int64_t received_us,
+                       const tti_record *record) {
+  const fetch *f = context;
+  size_t len = strlen(f->session_id);
+  (void)seq;
+  (void)received_us;
+  return len == 0 || (record->session_id.len >= len &&
+                      memcmp(record->session_id.ptr, f->session_id, len) == 0);
+}
+
+static fetch *fetch_new(tti_filter *filter, const char *session_id) {
   fetch *f = calloc(1, sizeof(*f));
   pthread_condattr_t monotonic;
   if (!f)
@@ -88,6 +100,8 @@ static fetch *fetch_new(tti_filter *filter) {
   pthread_condattr_destroy(&monotonic);
   tti_buf_init(&f->read.rows, SIZE_MAX);
   f->filter = filter;
+  snprintf(f->session_id, sizeof(f->session_id), "%s",
+           session_id ? session_id : "");
   return f;
 }
 
@@ -117,6 +131,8 @@ static tt_error fetch_start(source *s) {
                     .after_seq = s->at,
                     .kinds = s->o.kinds,
                     .filter = s->fetch->filter,
+                    .accept = *s->fetch->session_id ? of_session : NULL,
+                    .accept_context = s->fetch,
                     .show_damaged = true,
                     .rows = rows};
   s->fetch->done = false;
@@ -247,7 +263,8 @@ static bool wanted(const source *s, tti_slice bytes) {
   tti_record record;
   return tti_record_decode(bytes, &record) == TT_OK &&
          (s->o.kinds & STORE_KIND_BIT(record.kind)) &&
-         tti_filter_match(s->fetch->filter, &record);
+         tti_filter_match(s->fetch->filter, &record) &&
+         of_session(s->fetch, 0, 0, &record);
 }
 
 static void hand_out(source *s, const tti_stream_entry *entry) {
@@ -448,7 +465,7 @@ tt_error sink_source_new(const sink_source_options *options, tti_filter *filter,
                                      .seek = source_seek,
                                      .free = source_free};
   source *s = calloc(1, sizeof(*s));
-  fetch *f = s ? fetch_new(filter) : NULL;
+  fetch *f = s ? fetch_new(filter, options->session_id) : NULL;
   if (!f) {
     free(s);
     tti_filter_free(filter);

@@ -16,7 +16,8 @@ typedef struct sink_source_options {
   bus *bus;
   store *store;
   sink_position *position;
-  unsigned kinds; /* STORE_KIND_BIT */
+  unsigned kinds;         /* STORE_KIND_BIT */
+  const char *session_id; /* what the session's id begins with; NULL: any */
   /* How much of what retention leaves is used, by age or bytes, in percent; any
    * thread may look. Relaxed: it is for people. */
   _Atomic unsigned *reach_percent;
