@@ -353,6 +353,93 @@ static void help_has_a_line_for_every_option(void **state) {
   tti_buf_fini(&help);
 }
 
+/* ---- Sinks ---- */
+
+static void sinks_are_read_with_their_defaults(void **state) {
+  fixture *f = *state;
+  load_yaml(f, "sinks:\n"
+               "  - name: archive\n"
+               "    type: jsonl\n"
+               "    path: /var/log/a.jsonl\n"
+               "    max_bytes: 1MiB\n"
+               "    filter:\n"
+               "      level: \">=warn\"\n"
+               "      kinds: [log, relay]\n"
+               "  - {name: otel, type: otlp, endpoint: \"http://c:4318\"}\n"
+               "retain: 1d\n");
+  assert_int_equal(f->result, TT_OK);
+  assert_int_equal(f->config.sink_count, 2);
+  const sink_spec *archive = &f->config.sinks[0];
+  assert_string_equal(archive->name, "archive");
+  assert_int_equal(archive->kind, SINK_JSONL);
+  assert_string_equal(archive->from, "oldest");
+  assert_int_equal(archive->max_bytes, 1 << 20);
+  assert_int_equal(archive->dead_letters_max, 64 << 20);
+  assert_string_equal(archive->level, ">=warn");
+  assert_string_equal(archive->kinds[0], "log");
+  assert_string_equal(archive->kinds[1], "relay");
+  assert_null(archive->kinds[2]);
+  assert_string_equal(f->config.sinks[1].from, "tail");
+  assert_string_equal(f->config.sinks[1].exclude[0], "screenshot");
+  assert_int_equal(f->config.retain, 86400000);
+}
+
+static void wrong_sinks_name_file_line_and_what_to_do(void **state) {
+  fixture *f = *state;
+  static const struct {
+    const char *text, *refusal;
+  } cases[] = {
+      {"sinks: 5\n", "telltale.yaml:1: sinks takes a list"},
+      {"sinks:\n  - {name: a, type: jsonl, pth: x}\n",
+       "telltale.yaml:2: unknown key \"sinks.pth\"; did you mean "
+       "\"sinks.path\"?"},
+      {"sinks:\n  - name: a\n    type: jsonl\n    path: x\n    filter:\n"
+       "      sorce: b\n",
+       "telltale.yaml:6: unknown key \"sinks.filter.sorce\"; did you mean "
+       "\"sinks.filter.source\"?"},
+      {"sinks:\n  - {name: a, type: kafka}\n",
+       "telltale.yaml:2: sinks.type cannot be \"kafka\"; allowed: jsonl, s2 or "
+       "otlp"},
+      {"sinks:\n  - {name: a, type: jsonl}\n",
+       "telltale.yaml:2: sink a: it has no path"},
+      {"sinks:\n  - {name: a, type: jsonl, path: x, endpoint: y}\n",
+       "telltale.yaml:2: sink a: a sink of type jsonl has no endpoint"},
+      {"sinks:\n  - {name: A, type: jsonl, path: x}\n",
+       "telltale.yaml:2: a sink needs a name of a-z"},
+      {"sinks:\n  - {name: a, path: x}\n",
+       "telltale.yaml:2: a sink needs a type"},
+      {"sinks:\n  - {name: a, type: jsonl, path: x}\n"
+       "  - {name: a, type: jsonl, path: y}\n",
+       "telltale.yaml:3: sink a is there already, from "},
+      {"sinks:\n  - {name: a, type: otlp}\n", "telltale.yaml:2: sink a: "},
+      {"sinks:\n  - {name: a, type: otlp, endpoint: \"http://u:p@h\"}\n",
+       "telltale.yaml:2: a password in the endpoint would be shown"},
+      {"sinks:\n  - {name: a, type: s2, basin: b}\n",
+       "telltale.yaml:2: sink a: "},
+      {"sinks:\n  - {name: a, type: jsonl, path: x, filter: {level: "
+       "\">=x\"}}\n",
+       "telltale.yaml:2: sink a: filter.level cannot be \">=x\""},
+      {"sinks:\n  - {name: a, type: jsonl, path: x, filter: {kinds: [x]}}\n",
+       "telltale.yaml:2: sinks.filter.kinds cannot be \"x\"; allowed: relay"},
+      {"sinks: []\nsinks:\n  - {name: a, type: jsonl, path: x, name: b}\n",
+       "telltale.yaml:3: sinks.name is given twice"},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    load_yaml(f, cases[i].text);
+    assert_refused(f, cases[i].refusal);
+  }
+}
+
+static void a_place_for_otlp_in_the_environment_is_for_sessions(void **state) {
+  fixture *f = *state;
+  setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318", 1);
+  load(f, NULL);
+  assert_int_equal(f->result, TT_OK);
+  assert_int_equal(f->config.sink_count, 1);
+  assert_string_equal(f->config.sinks[0].name, "sessions");
+  assert_true(f->config.sinks[0].sessions);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -361,6 +448,9 @@ int main(void) {
       TEST(a_list_flag_given_twice_adds_and_replaces_the_file),
       TEST(the_file_of_the_home_folder_is_read_where_it_exists),
       TEST(an_unknown_key_names_file_line_and_the_nearest),
+      TEST(sinks_are_read_with_their_defaults),
+      TEST(wrong_sinks_name_file_line_and_what_to_do),
+      TEST(a_place_for_otlp_in_the_environment_is_for_sessions),
       TEST(a_bad_value_names_its_place_and_what_is_allowed),
       TEST(names_that_no_browser_would_send_are_refused),
       TEST(what_yaml_allows_beyond_keys_and_values_is_refused),

@@ -20,6 +20,7 @@ struct sink {
   const char *type;
   sink_position *position;
   tt_storage_writer *writer;
+  tti_source source; /* the writer's */
   tt_cancel *cancel;
   _Atomic unsigned reach_percent;
   pthread_mutex_t mutex; /* for all to the next line */
@@ -66,6 +67,7 @@ static void *sink_main(void *context) {
   while (tt_storage_writer_run(s->writer, s->cancel) != TT_ECANCELLED) {
     int64_t delay_ms =
         tti_backoff_ms(++failures, RETRY_FIRST_MS, RETRY_LAST_MS);
+    s->source.ops->reaches(s->source.self, 0); /* warns when that is due */
     if (tti_cancel_pause(s->cancel, now_us() + delay_ms * 1000))
       break;
   }
@@ -155,20 +157,24 @@ static tt_error make_writer(const sinks_options *o, const sink_plan *plan,
                                            spec->dead_letters_max,
                                        .log = server_log_hook("sinks")};
   tti_filter *filter;
-  tti_source source;
   tt_storage *storage;
+  uint64_t seq;
   tt_error error = sink_filter_new(spec, out_error, &filter, &wants.kinds);
-  if (error)
-    return error;
-  error = sink_source_new(&wants, filter, &source);
   if (error)
     return error;
   error = sink_storage_new(spec, out_error, &storage);
   if (error) {
-    source.ops->free(source.self);
+    tti_filter_free(filter);
     return error;
   }
-  return tti_storage_writer_new(source, storage, &options, &s->writer);
+  error = sink_source_new(&wants, filter, &s->source);
+  if (error) {
+    tt_storage_free(storage);
+    return error;
+  }
+  sink_position_ops.load(s->position, &seq);
+  s->source.ops->seek(s->source.self, seq);
+  return tti_storage_writer_new(s->source, storage, &options, &s->writer);
 }
 
 tt_error sink_start(const sinks_options *options, const sink_plan *plan,

@@ -432,10 +432,6 @@ static bool source_reaches(void *self, uint64_t seq) {
 
 static void source_seek(void *self, uint64_t seq) {
   source *s = self;
-  store_status status;
-  store_status_get(s->o.store, &status);
-  if (seq == 0)
-    seq = status.oldest_seq - 1;
   s->at = s->told = seq;
   s->walking = false;
   s->stale = true;

@@ -1,6 +1,6 @@
 // Sinks: files of JSON lines that follow the server, whatever happens to it.
 import assert from "node:assert/strict";
-import { readFile, readdir } from "node:fs/promises";
+import { mkdir, readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -138,7 +138,7 @@ test("one that cannot be opened: the server starts, says so, and goes on when it
   assert.ok(failing.lag >= 3);
   assert.equal((await server.fetch("/readyz")).status, 200);
   assert.deepEqual((await server.json("/api/v1/status")).sinks.failing, ["out"]);
-  await import("node:fs/promises").then(({ mkdir }) => mkdir(path.dirname(file)));
+  await mkdir(path.dirname(file));
   await caughtUp(server, "out");
   assert.deepEqual(seqsOf(await stored(file)), seqs);
 });
@@ -164,4 +164,31 @@ test("SIGHUP adds, takes away and changes sinks", async (t) => {
   await until(() => sink(server, "a"), { what: "the sink that comes back" });
   await caughtUp(server, "a");
   assert.deepEqual(seqsOf(await stored(a)), [...first, ...second]);
+});
+
+test("what retention takes before a sink has it is counted, and the range is kept", { timeout: 120000 }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, "later", "out.jsonl");
+  const server = await sinkServer(t, [{ name: "out", type: "jsonl", path: file }], {
+    folder,
+    args: ["--retain-bytes", "1MiB", "--ring-entries", "64"],
+    env: { TELLTALE_TEST_TABLE_ROWS: "500" },
+  });
+  const seqs = [];
+  const oldest = async () => (await server.json("/api/v1/status")).store.oldest_seq;
+  while ((await oldest()) < 2000) seqs.push(...(await postEvents(server, 1000)));
+  await until(() => /sink out is far behind/.test(server.stderr), { timeout: 40000, what: "the warning" });
+  await mkdir(path.dirname(file));
+  const { missed, position } = await caughtUp(server, "out");
+  assert.equal(position, seqs.at(-1));
+  const got = seqsOf(await stored(file));
+  assert.equal(missed.from_seq, 1);
+  assert.equal(missed.count, missed.to_seq);
+  assert.deepEqual(got, seqs.slice(missed.count));
+  // A restart knows it still.
+  await server.stop();
+  await server.start();
+  assert.deepEqual((await sink(server, "out")).missed, missed);
+  const text = await (await server.fetch("/metrics")).text();
+  assert.equal(sample(text, "telltale_sink_lag", { sink: "out" }), 0);
 });
