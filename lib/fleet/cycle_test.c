@@ -109,7 +109,7 @@ static void a_failure_is_tried_again_three_times(void **state) {
 
 static void what_is_no_answer_is_tried_again(void **state) {
   static const step wrong[] = {
-      {200, "<html>", NULL, "text/html"},
+      {200, "{}", NULL, "text/html"},
       {200, "{\"stop\":tru", NULL, NULL},
       {200, "[]", NULL, NULL},
       {200, "", NULL, NULL},
