@@ -109,16 +109,11 @@ static void a_failure_is_tried_again_three_times(void **state) {
 
 static void what_is_no_answer_is_tried_again(void **state) {
   static const step wrong[] = {
-      {200, "{}", NULL, "text/html"},
-      {200, "{\"stop\":tru", NULL, NULL},
-      {200, "[]", NULL, NULL},
-      {200, "", NULL, NULL},
-      {204, "", NULL, "text/plain"},
-      {302, "{}", "Location: /elsewhere", NULL},
-      {400, "{}", NULL, NULL},
-      {413, "too large", NULL, "text/plain"},
-      {500, "{}", NULL, NULL},
-      {503, "{}", "Retry-After: 600", NULL},
+      {200, "{}", NULL, "text/html"}, {200, "{\"stop\":tru", NULL, NULL},
+      {200, "[]", NULL, NULL},        {200, "", NULL, NULL},
+      {204, "", NULL, "text/plain"},  {302, "{}", "Location: /elsewhere", NULL},
+      {400, "{}", NULL, NULL},        {413, "too large", NULL, "text/plain"},
+      {500, "{}", NULL, NULL},        {503, "{}", "Retry-After: 600", NULL},
   };
   fixture *f = *state;
   f->steps = wrong;
