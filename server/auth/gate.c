@@ -200,8 +200,10 @@ static bool in_pace(auth *a, http_request *request, const auth_rules *rules) {
   auth_pace pace = {rules->open_rate, 1, rules->open_burst};
   uint64_t wait_s =
       auth_bucket_take(a->open, client, &pace, server_monotonic_us());
-  if (!wait_s)
+  if (!wait_s) {
+    http_request_is_of_guest(request);
     return true;
+  }
   snprintf(text, sizeof(text), "%llu", (unsigned long long)wait_s);
   http_reply_header(request, "Retry-After", text);
   http_reply_error(request, 429, "rate_limited",

@@ -154,6 +154,11 @@ tti_slice http_request_header_at(const http_request *request, const char *name,
 size_t http_request_header_count(const http_request *request, const char *name);
 /* The part of the path that "{name}" matched, percent-decoded. */
 tti_slice http_request_param(const http_request *request, const char *name);
+/* For the gate: the request is let in though nobody vouches for it. What such
+ * requests hold in memory is at most half of the budget, so that they leave the
+ * rest to those who are known. */
+void http_request_is_of_guest(http_request *request);
+
 /* Who is at the other end of the connection: a proxy, perhaps. */
 const http_address *http_request_peer(const http_request *request);
 /* Who asks: the peer, until the gate has found out whom it speaks for. The text

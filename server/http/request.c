@@ -2,6 +2,7 @@
 
 #include "server/http/connection.h"
 #include "server/http/worker.h"
+#include <assert.h>
 #include <stdlib.h>
 
 void *http_request_alloc(http_request *request, size_t bytes) {
@@ -24,10 +25,27 @@ void *http_request_alloc(http_request *request, size_t bytes) {
 }
 
 bool http_request_charge(http_request *request, size_t bytes) {
-  if (!http_budget_take(&request->worker->share, bytes))
+  http_worker *w = request->worker;
+  if (!http_budget_take(&w->share, bytes))
     return false;
+  if (request->is_guest && !http_budget_take(&w->guest_share, bytes)) {
+    http_budget_give(&w->share, bytes);
+    return false;
+  }
   request->charged += bytes;
   return true;
+}
+
+static void give_back(http_request *request, size_t bytes) {
+  http_budget_give(&request->worker->share, bytes);
+  if (request->is_guest)
+    http_budget_give(&request->worker->guest_share, bytes);
+  request->charged -= bytes;
+}
+
+void http_request_is_of_guest(http_request *request) {
+  assert(request->charged == 0);
+  request->is_guest = true;
 }
 
 bool http_request_hold(http_request *request, size_t bytes) {
@@ -35,8 +53,7 @@ bool http_request_hold(http_request *request, size_t bytes) {
 }
 
 void http_request_unhold(http_request *request, size_t bytes) {
-  http_budget_give(&request->worker->share, bytes);
-  request->charged -= bytes;
+  give_back(request, bytes);
 }
 
 http_request *http_request_new(http_connection *connection, const char *head,
@@ -73,7 +90,7 @@ void http_request_free(http_request *request) {
   if (request->body_owned)
     free(request->body);
   free(request->out_owned);
-  http_budget_give(&request->worker->share, request->charged);
+  give_back(request, request->charged);
   http_worker_unblock(request->worker, request);
 }
 

@@ -43,6 +43,7 @@ struct http_request {
   unsigned allowed; /* methods of the path */
   bool close;       /* the connection ends after the answer */
   bool body_owned;  /* body is malloc'ed */
+  bool is_guest;    /* see http_request_is_of_guest */
 
   char *body;
   size_t body_len;

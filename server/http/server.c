@@ -17,6 +17,7 @@ struct http_server {
   http_router *router;
   http_budget budget;
   http_budget stream_budget;
+  http_budget guest_budget;
   atomic_uint max_connections;
   uint16_t port;
   char *unix_path;
@@ -53,6 +54,7 @@ static tt_error init_workers(http_server *s, loop *const *loops,
     w->listeners[0].fd = fds[i];
     http_budget_share_init(&w->share, &s->budget);
     http_budget_share_init(&w->stream_share, &s->stream_budget);
+    http_budget_share_init(&w->guest_share, &s->guest_budget);
   }
   for (size_t i = 0; i < s->worker_count; i++) {
     s->workers[i].scratch = malloc(HTTP_SCRATCH);
@@ -79,6 +81,7 @@ tt_error http_server_new(const http_options *options, loop *const *loops,
   http_budget_init(&s->stream_budget, stream_bytes < STREAM_BYTES_MIN
                                           ? STREAM_BYTES_MIN
                                           : stream_bytes);
+  http_budget_init(&s->guest_budget, s->options.budget_bytes / 2);
   atomic_init(&s->max_connections, s->options.max_connections);
   atomic_init(&s->ends_left, loop_count + 1);
   error = http_router_new(options->routes, options->route_count, &s->router);

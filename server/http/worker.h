@@ -39,6 +39,7 @@ struct http_worker {
 
   http_budget_share share;
   http_budget_share stream_share; /* of what waits for clients of streams */
+  http_budget_share guest_share;  /* of what requests of guests hold */
   void *blocks; /* spare request blocks, linked through their first word */
   unsigned block_count;
   char *scratch;  /* HTTP_SCRATCH bytes to read into */

@@ -1,5 +1,7 @@
 // What may be sent without a token, how often, and whom a proxy speaks for.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
 import { test } from "node:test";
 import { request } from "../harness/raw.mjs";
 import { Server, startServer, temporaryFolder } from "../harness/server.mjs";
@@ -96,6 +98,30 @@ test("an address has a burst of 100 and 10 a second", async (t) => {
   assert.equal((await post(server, from("203.0.113.10"))).status, 200);
   const known = { ...client, ...bearer(env.TELLTALE_TOKEN_INGEST) };
   await taken(server, 150, known, 150, 0);
+});
+
+// Each claims eight megabytes and sends next to nothing of it.
+test("bodies without a token leave half the memory to the others", async (t) => {
+  const server = await openServer(t, "--open-burst", "1000", "--budget", "32MiB");
+  const sockets = [];
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  let refused = 0;
+  for (let i = 0; i < 8; i++) {
+    const socket = net.connect(server.port, "127.0.0.1");
+    sockets.push(socket);
+    socket.on("error", () => {});
+    socket.write(
+      `POST /events/batch HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.${i}\r\n` +
+        "Content-Length: 8000000\r\nExpect: 100-continue\r\n\r\n",
+    );
+    const [answer] = await once(socket, "data");
+    if (/^HTTP\/1.1 503 /.test(answer)) refused++;
+    else assert.match(String(answer), /^HTTP\/1.1 100 /);
+  }
+  assert.equal(refused, 6);
+  const known = bearer(env.TELLTALE_TOKEN_INGEST);
+  const large = `[${Array(9000).fill(`{"source":"s","action":"${"a".repeat(800)}"}`).join()}]`;
+  assert.equal((await post(server, known, "/events/batch", large)).status, 200);
 });
 
 test("the limits can be set, and IPv6 counts by /64", async (t) => {
