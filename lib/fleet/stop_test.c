@@ -1,10 +1,6 @@
 #include "lib/fleet/testing.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-/* A child that deadlocks must end, and fail, the test. */
-#define CHILD_SECONDS 60
 
 #define OF_ANOTHER                                                             \
   "{\"instance_id\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\","                 \
@@ -225,38 +221,6 @@ static void what_is_no_update_is_removed(void **state) {
 
 /* -- Processes and threads. -- */
 
-/* ThreadSanitizer cannot follow a thread that is started in a child of a
- * process with threads. */
-#if !defined(__SANITIZE_THREAD__)
-static void a_child_starts_for_itself(void **state) {
-  fixture *f = *state;
-  tt_fleet_add(f->fleet, "n", 5);
-  tt_fleet_start_emitting(f->fleet);
-  waiting_us(f);
-  tt_fleet_add(f->fleet, "n", 1);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(CHILD_SECONDS);
-    tt_fleet_add(f->fleet, "n", 100);
-    bool ok = tt_fleet_stop_emitting(f->fleet, LONG_MS) == TT_OK &&
-              tt_fleet_start_emitting(f->fleet) == TT_OK &&
-              tt_fleet_stop_emitting(f->fleet, LONG_MS) == TT_OK;
-    tt_fleet_free(f->fleet);
-    _exit(ok ? 0 : 1);
-  }
-  int status = -1;
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_int_equal(status, 0);
-  size_t of_child = body_count(f);
-  int64_t sum = 0;
-  for (size_t i = 1; i < of_child; i++)
-    sum += number(f, i, "n") > 0 ? number(f, i, "n") : 0;
-  assert_int_equal(sum, 100);
-  assert_int_equal(tt_fleet_stop_emitting(f->fleet, LONG_MS), TT_OK);
-  assert_int_equal(number(f, of_child, "n"), 1);
-}
-#endif
-
 static void two_in_one_process_have_their_own(void **state) {
   fixture *f = *state, *other;
   assert_int_equal(set_up((void **)&other), 0);
@@ -352,21 +316,18 @@ int main(void) {
 #define KEPT(name)                                                             \
   cmocka_unit_test_setup_teardown(name, set_up_kept, tear_down_kept)
   const struct CMUnitTest tests[] = {
-    TEST(stop_sends_what_is_left),
-    TEST(life_has_one_direction),
-    TEST(stop_ends_the_wait_for_a_retry),
-    TEST(stop_sends_while_a_send_is_in_flight),
-    KEPT(stop_ends_though_the_server_hangs),
-    KEPT(too_early_at_the_end_is_sent_first_by_the_next),
-    KEPT(a_kept_one_that_fails_is_kept_again),
-    KEPT(the_newest_is_kept),
-    KEPT(what_is_kept_obeys_the_user),
-    KEPT(what_is_no_update_is_removed),
-#if !defined(__SANITIZE_THREAD__)
-    TEST(a_child_starts_for_itself),
-#endif
-    TEST(two_in_one_process_have_their_own),
-    TEST(all_at_once),
+      TEST(stop_sends_what_is_left),
+      TEST(life_has_one_direction),
+      TEST(stop_ends_the_wait_for_a_retry),
+      TEST(stop_sends_while_a_send_is_in_flight),
+      KEPT(stop_ends_though_the_server_hangs),
+      KEPT(too_early_at_the_end_is_sent_first_by_the_next),
+      KEPT(a_kept_one_that_fails_is_kept_again),
+      KEPT(the_newest_is_kept),
+      KEPT(what_is_kept_obeys_the_user),
+      KEPT(what_is_no_update_is_removed),
+      TEST(two_in_one_process_have_their_own),
+      TEST(all_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,12 +19,24 @@ static int write_all(int fd, tti_slice bytes, size_t *out_written) {
   return 0;
 }
 
-static int end_last_line(int fd, off_t size) {
+/* A write of another process may be under way, of which a part is to be seen
+ * already. Setting the mode that the file has takes the lock that the writer
+ * holds: afterwards the line is whole, or nobody is writing it. */
+#define LOOKS_AT_END 4
+
+static int end_last_line(int fd, struct stat *file) {
   char last = '\n';
   size_t written;
-  if (size > 0 && pread(fd, &last, 1, size - 1) < 0)
-    return errno;
-  return last == '\n' ? 0 : write_all(fd, (tti_slice){"\n", 1}, &written);
+  for (int i = 0; i < LOOKS_AT_END; i++) {
+    if (file->st_size > 0 && pread(fd, &last, 1, file->st_size - 1) < 0)
+      return errno;
+    if (last == '\n')
+      return 0;
+    fchmod(fd, file->st_mode & 07777); /* may fail where it is not ours */
+    if (fstat(fd, file))
+      return errno;
+  }
+  return write_all(fd, (tti_slice){"\n", 1}, &written);
 }
 
 int tti_file_open(const char *path, int *out_fd) {
@@ -41,7 +53,7 @@ int tti_file_open(const char *path, int *out_fd) {
   else if (!S_ISREG(file.st_mode))
     error = TTI_FILE_NOT_REGULAR;
   else
-    error = end_last_line(fd, file.st_size);
+    error = end_last_line(fd, &file);
   if (error)
     close(fd);
   else
