@@ -71,8 +71,10 @@ test("a second signal ends it at once", async (t) => {
   const half = net.connect(server.port, "127.0.0.1");
   half.on("error", () => {});
   await once(half, "connect");
-  half.write("POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
-  await server.post("/events", { source: "s" });
+  half.write(
+    "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+  );
+  await once(half, "data"); // now the server waits for the body
   server.child.kill("SIGTERM");
   await until(() => server.stderr.includes("shutting down"));
   server.child.kill("SIGINT");
