@@ -88,8 +88,10 @@ test("the terminal may go while it finishes", async (t) => {
   const half = net.connect(server.port, "127.0.0.1");
   half.on("error", () => {});
   await once(half, "connect");
-  half.write("POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n");
-  await server.post("/events", { source: "s" });
+  half.write(
+    "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\nExpect: 100-continue\r\n\r\n",
+  );
+  await once(half, "data");
   server.child.kill("SIGINT");
   await until(() => server.stderr.includes("shutting down"));
   server.child.kill("SIGHUP");
