@@ -15,7 +15,10 @@ extern "C" {
  * backends, help and docs are made from it. New ones are added at the end, so
  * that a backend built against an older table ignores what it does not know.
  * Prometheus shows counters as telltale_<name>_total and gauges as
- * telltale_<name>, with the unit, if any, after the name. */
+ * telltale_<name>, with the unit, if any, after the name.
+ *
+ * An event that was fanned out counts as one in TT_METRIC_OUTBOX_FANOUT and, in
+ * TT_METRIC_OUTBOX_MATCHED, as the number of its deliveries. */
 #define TELLTALE_METRIC_MAP(X)                                                 \
   X(TT_METRIC_EVENTS_RECEIVED, COUNTER, "events_received", "", NULL, NULL,     \
     "Events that arrived at the server and could be counted")                  \
@@ -111,7 +114,41 @@ extern "C" {
   X(TT_METRIC_OUTBOX_PUBLISHED, COUNTER, "outbox_events_published", "",        \
     "type", NULL, "Events written to an outbox, by type")                      \
   X(TT_METRIC_OUTBOX_FAILURES, COUNTER, "outbox_failures", "", "stage", NULL,  \
-    "Work of the outbox that failed, by stage")
+    "Work of the outbox that failed, by stage")                                \
+  X(TT_METRIC_OUTBOX_FANOUT, COUNTER, "outbox_events_fanout", "", "type",      \
+    NULL, "Events fanned out to the webhooks that matched, by type")           \
+  X(TT_METRIC_OUTBOX_MATCHED, COUNTER, "outbox_fanout_matched", "", "type",    \
+    NULL, "Deliveries made by fanning events out, by type")                    \
+  X(TT_METRIC_OUTBOX_NO_MATCH, COUNTER, "outbox_events_no_match", "", "type",  \
+    NULL, "Events that no webhook matched, by type")                           \
+  X(TT_METRIC_REDELIVER_REQUESTS, COUNTER, "redeliver_requests", "", "scope",  \
+    NULL, "Requests to deliver again, by scope")                               \
+  X(TT_METRIC_JANITOR_DELETED, COUNTER, "janitor_rows_deleted", "", "table",   \
+    NULL, "Rows that cleaning up removed, by table")                           \
+  X(TT_METRIC_NOTIFY_MISSED, COUNTER, "notify_missed", "", NULL, NULL,         \
+    "Times the poll found work that no wake had announced")                    \
+  X(TT_METRIC_PUBLISHER_LAG, GAUGE, "publisher_lag", "seconds", NULL, NULL,    \
+    "Age of the oldest event that waits to be fanned out")                     \
+  X(TT_METRIC_WEBHOOK_ATTEMPTS, COUNTER, "webhook_attempts", "", "outcome",    \
+    "status_class", "Attempts to deliver to a webhook, by how they ended")     \
+  X(TT_METRIC_WEBHOOK_DURATION, HISTOGRAM, "webhook_attempt_duration",         \
+    "seconds", NULL, NULL, "How long an attempt to deliver took")              \
+  X(TT_METRIC_DELIVERIES_PENDING, GAUGE, "webhook_deliveries_pending", "",     \
+    NULL, NULL, "Deliveries that are neither delivered nor failed")            \
+  X(TT_METRIC_WEBHOOKS_AUTO_DISABLED, COUNTER, "webhooks_auto_disabled", "",   \
+    NULL, NULL, "Webhooks disabled since their deliveries kept failing")       \
+  X(TT_METRIC_FLEET_UPDATES, COUNTER, "fleet_updates", "", "outcome", NULL,    \
+    "Updates that installed programs sent, by outcome")                        \
+  X(TT_METRIC_FLEET_INSTANCES, GAUGE, "fleet_instances", "", NULL, NULL,       \
+    "Installed programs that are known")                                       \
+  X(TT_METRIC_FLEET_SKEWED_CLOCKS, COUNTER, "fleet_skewed_clocks", "", NULL,   \
+    NULL, "Updates whose clock was more than an hour off")                     \
+  X(TT_METRIC_FLEET_DROPPED, COUNTER, "fleet_dropped", "", "reason", NULL,     \
+    "What installed programs could not keep or report, by reason")             \
+  X(TT_METRIC_FLEET_AGGREGATE_OVERFLOW, COUNTER, "fleet_aggregate_overflow",   \
+    "", NULL, NULL, "Values folded into \"other\" in aggregates at a ceiling") \
+  X(TT_METRIC_EXPORT_FAILURES, COUNTER, "metrics_export_failures", "",         \
+    "backend", "reason", "Times a backend could not hand on what was counted")
 
 typedef enum tt_metric {
 #define X(id, kind, name, unit, label_a, label_b, help) id,
@@ -122,7 +159,8 @@ typedef enum tt_metric {
 
 typedef enum tt_metric_kind {
   TT_METRIC_KIND_COUNTER,
-  TT_METRIC_KIND_GAUGE
+  TT_METRIC_KIND_GAUGE,
+  TT_METRIC_KIND_HISTOGRAM
 } tt_metric_kind;
 
 typedef struct tt_metric_info {
@@ -146,6 +184,8 @@ typedef struct tt_metrics_ops {
               const char *label_b);
   void (*set)(void *self, tt_metric id, double value, const char *label_a,
               const char *label_b);
+  void (*observe)(void *self, tt_metric id, double value, const char *label_a,
+                  const char *label_b); /* may be NULL */
   void (*free)(void *self);
 } tt_metrics_ops;
 
@@ -160,6 +200,10 @@ TELLTALE_API void tt_metrics_add(tt_metrics *metrics, tt_metric id, uint64_t n,
 TELLTALE_API void tt_metrics_set(tt_metrics *metrics, tt_metric id,
                                  double value, const char *label_a,
                                  const char *label_b);
+/* One value of a histogram, in the instrument's unit. */
+TELLTALE_API void tt_metrics_observe(tt_metrics *metrics, tt_metric id,
+                                     double value, const char *label_a,
+                                     const char *label_b);
 /* Frees the backend and the handle. NULL is fine. */
 TELLTALE_API void tt_metrics_free(tt_metrics *metrics);
 

@@ -70,15 +70,17 @@ static void log_add(void *self, tt_metric id, uint64_t n, const char *label_a,
   send(hook, &line);
 }
 
-static void log_set(void *self, tt_metric id, double value, const char *label_a,
-                    const char *label_b) {
+static void log_value(void *self, tt_metric id, double value,
+                      const char *label_a, const char *label_b) {
   const tt_log_hook *hook = self;
   const tt_metric_info *info = tt_metric_lookup(id);
   if (!info || !hook->log)
     return;
   tti_buf line;
   tti_buf_init(&line, MAX_LINE_BYTES);
-  tti_buf_append_text(&line, "[metrics] gauge=");
+  tti_buf_append_text(&line, info->kind == TT_METRIC_KIND_GAUGE
+                                 ? "[metrics] gauge="
+                                 : "[metrics] histogram=");
   tti_buf_append_text(&line, info->name);
   append_labels(&line, info, label_a, label_b);
   size_t at = line.len;
@@ -90,7 +92,11 @@ static void log_set(void *self, tt_metric id, double value, const char *label_a,
   send(hook, &line);
 }
 
-static const tt_metrics_ops log_ops = {1, log_add, log_set, free};
+static const tt_metrics_ops log_ops = {.version = 1,
+                                       .add = log_add,
+                                       .set = log_value,
+                                       .observe = log_value,
+                                       .free = free};
 
 tt_error tt_metrics_log_new(const tt_log_hook *hook, tt_metrics **out_metrics) {
   if (!hook || !out_metrics)

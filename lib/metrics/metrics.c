@@ -26,6 +26,14 @@ void tt_metrics_set(tt_metrics *metrics, tt_metric id, double value,
     metrics->ops->set(metrics->self, id, value, label_a, label_b);
 }
 
+void tt_metrics_observe(tt_metrics *metrics, tt_metric id, double value,
+                        const char *label_a, const char *label_b) {
+  const tt_metric_info *info = tt_metric_lookup(id);
+  if (metrics && info && info->kind == TT_METRIC_KIND_HISTOGRAM &&
+      metrics->ops->observe)
+    metrics->ops->observe(metrics->self, id, value, label_a, label_b);
+}
+
 void tt_metrics_free(tt_metrics *metrics) {
   if (!metrics)
     return;

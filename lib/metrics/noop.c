@@ -15,7 +15,8 @@ static void noop_free(void *self) {
   (void)self;
 }
 
-static const tt_metrics_ops noop_ops = {1, noop_add, noop_set, noop_free};
+static const tt_metrics_ops noop_ops = {
+    .version = 1, .add = noop_add, .set = noop_set, .free = noop_free};
 
 tt_error tt_metrics_noop_new(tt_metrics **out_metrics) {
   if (!out_metrics)

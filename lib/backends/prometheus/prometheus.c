@@ -83,8 +83,10 @@ static void prometheus_free(void *self) {
   free(p);
 }
 
-static const tt_metrics_ops prometheus_ops = {1, prometheus_add, prometheus_set,
-                                              prometheus_free};
+static const tt_metrics_ops prometheus_ops = {.version = 1,
+                                              .add = prometheus_add,
+                                              .set = prometheus_set,
+                                              .free = prometheus_free};
 
 tt_error tt_metrics_prometheus_new(tt_metrics **out_metrics) {
   if (!out_metrics)
