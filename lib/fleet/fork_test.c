@@ -1,5 +1,6 @@
 #include "lib/fleet/testing.h"
 
+#include "tests/fork.h"
 #include <sys/wait.h>
 
 /* A child that deadlocks must end, and fail, the test. */
@@ -14,7 +15,7 @@ static void a_child_starts_for_itself(void **state) {
   tt_fleet_start_emitting(f->fleet);
   waiting_us(f);
   tt_fleet_add(f->fleet, "n", 1);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
     tt_fleet_add(f->fleet, "n", 100);
@@ -40,7 +41,7 @@ static void a_child_starts_for_itself(void **state) {
 static void a_child_that_frees_it_takes_nothing(void **state) {
   fixture *f = *state;
   tt_fleet_add(f->fleet, "n", 5);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
     tt_fleet_free(f->fleet);

@@ -1,4 +1,5 @@
 #include "lib/stream/stream.h"
+#include "tests/fork.h"
 #include "tests/unit.h"
 
 #include <pthread.h>
@@ -281,7 +282,7 @@ static void can_be_freed_in_a_child(void **state) {
   assert_int_equal(tt_stream_new(NULL, &stream), TT_OK);
   assert_int_equal(tt_reader_new(stream, 0, &reader), TT_OK);
   assert_int_equal(tt_reader_read(reader, 1, NULL, &result), TT_ETIMEOUT);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     tt_reader_free(reader);
     tt_stream_close(stream);

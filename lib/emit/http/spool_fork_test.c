@@ -1,5 +1,6 @@
 #include "tests/unit.h"
 
+#include "tests/fork.h"
 #include "tests/sink.h"
 #include <sys/wait.h>
 #include <telltale/emitter.h>
@@ -113,7 +114,7 @@ static void a_child_leaves_its_parents_spool_alone(void **state) {
   int status;
   emit_run(f, 0, 10);
   tt_emitter_flush(f->emitter, LONG_MS);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     alarm(60);
     emit_run(f, 10, 5);

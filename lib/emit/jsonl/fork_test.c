@@ -1,5 +1,6 @@
 #include "tests/unit.h"
 
+#include "tests/fork.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +74,7 @@ static void assert_numbers(fixture *f, int count) {
 static void a_child_finds_it_empty(void **state) {
   fixture *f = *state;
   emit_run(f, 0, 10);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
     bool ok = stats_of(f).emitted == 0 && stats_of(f).queued == 0;
@@ -91,7 +92,7 @@ static void a_child_finds_it_empty(void **state) {
 static void a_child_emits_and_its_parent_goes_on(void **state) {
   fixture *f = *state;
   emit_run(f, 0, 10);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
     emit_run(f, 10, 5);
