@@ -25,16 +25,6 @@ static void stored(store_job *job) {
   loop_post(http_request_loop(c->request), &c->task);
 }
 
-static void reply_json(http_request *request, int status, tti_buf *body) {
-  size_t len;
-  char *text = tti_buf_take(body, &len);
-  if (text)
-    http_reply_take(request, status, "application/json", text, len);
-  else
-    http_reply_error(request, 503, "out_of_memory",
-                     "out of memory while answering; try again");
-}
-
 void auth_token_json(tti_buf *out, const store_token *token, const char *text) {
   char created[TTI_RFC3339_MAX];
   tti_rfc3339_format(token->created_us, created);
@@ -67,7 +57,7 @@ static void answer(loop_task *task) {
   if (c->job.verdict == STORE_OK && created) {
     auth_token_json(&body, &c->job.token, c->text);
     http_reply_header(c->request, "Cache-Control", "no-store");
-    reply_json(c->request, 201, &body);
+    http_reply_json(c->request, 201, &body);
   } else if (c->job.verdict == STORE_OK) {
     http_reply(c->request, 204, NULL, NULL, 0);
   } else if (c->job.verdict == STORE_NOT_FOUND) {
@@ -203,7 +193,7 @@ void auth_serve_token_list(http_request *request, void *context) {
       tti_buf_append_char(&body, ',');
   }
   tti_buf_append_text(&body, "],\"next_cursor\":null}");
-  reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
   free(tokens);
 }

@@ -231,6 +231,10 @@ void http_reply(http_request *request, int status, const char *content_type,
 void http_reply_take(http_request *request, int status,
                      const char *content_type, char *body, size_t len);
 
+/* Answers with JSON whose memory it takes over; 503 when that ran out. The
+ * buffer is empty afterwards. */
+void http_reply_json(http_request *request, int status, tti_buf *body);
+
 /* {"code": code, "message": formatted}. `close`: the connection ends after. */
 void http_reply_error(http_request *request, int status, const char *code,
                       const char *format, ...) TELLTALE_PRINTF(4, 5);

@@ -236,3 +236,13 @@ void http_reply_error(http_request *r, int status, const char *code,
   http_reply(r, status, "application/json", body.data, body.len);
   tti_buf_fini(&body);
 }
+
+void http_reply_json(http_request *request, int status, tti_buf *body) {
+  size_t len;
+  char *text = tti_buf_take(body, &len);
+  if (text)
+    http_reply_take(request, status, "application/json", text, len);
+  else
+    http_reply_error(request, 503, "out_of_memory",
+                     "out of memory while answering; try again");
+}

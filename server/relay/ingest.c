@@ -2,6 +2,7 @@
 
 #include "lib/event/parse.h"
 #include "lib/event/view.h"
+#include "server/api/call.h"
 #include "server/io/clock.h"
 
 #include <openssl/sha.h>
@@ -28,7 +29,6 @@ struct ingest {
   bool is_ndjson;
   bool keyed;
   relay_inflight_entry inflight;
-  char scope[160];
   uv_work_t work;
   tti_slice body;
   tt_error parsed;
@@ -40,8 +40,7 @@ enum {
   IDLE_MAX = 256,             /* objects a lane keeps */
   IDLE_BYTES = 16 * 1024,     /* buffer that an idle object may keep */
   RECORD_OVERHEAD = 128,      /* bytes of a record beyond its JSON, at most */
-  ENVELOPE_MAX = 1 << 21,     /* what has no data left may be that large */
-  KEY_MAX = 255
+  ENVELOPE_MAX = 1 << 21      /* what has no data left may be that large */
 };
 
 static ingest *ingest_of(bus_publish *publish) {
@@ -168,7 +167,7 @@ static void answer_batch(ingest *i) {
   if (i->publish.batch.truncated)
     tti_buf_append_text(&body, ",\"truncated\":true");
   tti_buf_append_char(&body, '}');
-  relay_reply_json(i->request, 200, &body);
+  http_reply_json(i->request, 200, &body);
   tti_buf_fini(&body);
 }
 
@@ -442,34 +441,10 @@ static void work_done(uv_work_t *work, int status) {
   submit(i);
 }
 
-/* Printable ASCII, as a header field value may hold it. */
-static bool is_key(tti_slice key) {
-  for (size_t n = 0; n < key.len; n++)
-    if (key.ptr[n] < ' ' || key.ptr[n] > '~')
-      return false;
-  return key.len > 0 && key.len <= KEY_MAX;
-}
-
-/* The key's text stays in the request, which lives until it is answered. */
 static bool read_key(ingest *i) {
-  tti_slice key = http_request_header(i->request, "Idempotency-Key");
-  if (!key.ptr)
-    return true;
-  if (!is_key(key) ||
-      http_request_header_count(i->request, "Idempotency-Key") > 1) {
-    http_reply_error(i->request, 400, "invalid_idempotency_key",
-                     "Idempotency-Key must be given once and be 1 to %d "
-                     "printable ASCII characters",
-                     KEY_MAX);
+  if (!api_key(i->request, i->intake->route, i->capture.name, &i->publish.key))
     return false;
-  }
-  tti_slice name = i->capture.name;
-  int len = snprintf(i->scope, sizeof(i->scope), "%s %s%s%.*s",
-                     auth_subject(i->request), i->intake->route,
-                     name.len ? " " : "", (int)name.len, name.ptr);
-  i->publish.key.scope = (tti_slice){i->scope, (size_t)len};
-  i->publish.key.key = key;
-  i->keyed = true;
+  i->keyed = i->publish.key.key.len > 0;
   return true;
 }
 

@@ -45,7 +45,7 @@ void relay_serve_log_stats(http_request *request, void *context) {
   }
   if (!counts || parts.error)
     body.error = TT_ENOMEM;
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&parts);
   tti_buf_fini(&body);
   free(counts);

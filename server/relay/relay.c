@@ -72,7 +72,7 @@ static void serve_openapi(http_request *request, void *context) {
   tti_buf body;
   tti_buf_init(&body, 4 << 20);
   openapi_write(r->routes, r->route_count, r->options.version, &body);
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
 }
 

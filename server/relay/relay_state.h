@@ -76,9 +76,6 @@ uint64_t relay_write_counts(tti_buf *out, relay *r, const char *name,
                             store_dimension dimension, store_count *counts);
 void relay_reply_rate(http_request *request, relay_rate *rate);
 
-/* Answers with what is in the buffer, and empties it. */
-void relay_reply_json(http_request *request, int status, tti_buf *body);
-
 /* ---- Handlers; the context is the relay ---- */
 void relay_serve_event(http_request *request, void *context);
 void relay_serve_batch(http_request *request, void *context);

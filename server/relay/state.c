@@ -7,16 +7,6 @@
 
 /* What tells how the server is: counters, health, status. */
 
-void relay_reply_json(http_request *request, int status, tti_buf *body) {
-  size_t len;
-  char *text = tti_buf_take(body, &len);
-  if (text)
-    http_reply_take(request, status, "application/json", text, len);
-  else
-    http_reply_error(request, 503, "out_of_memory",
-                     "out of memory while answering; try again");
-}
-
 void relay_refused_sum(relay *r, uint64_t out_sums[RELAY_REJECT_COUNT]) {
   memset(out_sums, 0, RELAY_REJECT_COUNT * sizeof(*out_sums));
   for (size_t l = 0; l < r->options.loop_count; l++)
@@ -117,7 +107,7 @@ void relay_serve_stats(http_request *request, void *context) {
   } else {
     body.error = TT_ENOMEM;
   }
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&parts);
   tti_buf_fini(&body);
   free(counts);
@@ -153,7 +143,7 @@ void relay_reply_rate(http_request *request, relay_rate *rate) {
     tti_buf_append_u64(&body, sums[i]);
   }
   tti_buf_append_char(&body, ']');
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
 }
 
@@ -186,7 +176,7 @@ void relay_serve_channels(http_request *request, void *context) {
   tti_buf_append_char(&body, ']');
   if (!counts)
     body.error = TT_ENOMEM;
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
   free(counts);
 }
@@ -198,7 +188,7 @@ void relay_serve_healthz(http_request *request, void *context) {
   tti_buf_append_text(&body, "{\"ok\":true,\"version\":");
   tti_json_write_text(&body, r->options.version);
   tti_buf_append_char(&body, '}');
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
 }
 
@@ -227,7 +217,7 @@ void relay_serve_readyz(http_request *request, void *context) {
     tti_json_write_text(&body, reason);
   }
   tti_buf_append_char(&body, '}');
-  relay_reply_json(request, reason[0] ? 503 : 200, &body);
+  http_reply_json(request, reason[0] ? 503 : 200, &body);
   tti_buf_fini(&body);
 }
 
@@ -299,6 +289,6 @@ void relay_serve_status(http_request *request, void *context) {
                  auth_has_tokens(r->options.auth) ? "true" : "false");
   write_ledger(&body, &ledger);
   tti_buf_append_char(&body, '}');
-  relay_reply_json(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
 }

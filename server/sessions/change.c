@@ -70,7 +70,7 @@ static void reply_state(session_change *c) {
   sessions_write_state(c->sessions, c->outcome == CLEARED ? NULL : &c->after,
                        &body);
   tti_buf_append_char(&body, '}');
-  sessions_reply(c->request, c->outcome == CREATED ? 201 : 200, &body);
+  http_reply_json(c->request, c->outcome == CREATED ? 201 : 200, &body);
   tti_buf_fini(&body);
 }
 

@@ -30,9 +30,6 @@ struct sessions {
 /* The name in the path, or "default"; false: answered 400. */
 bool sessions_name(http_request *request, tti_slice *out_name);
 
-/* Answers with the buffer's text, and empties it. */
-void sessions_reply(http_request *request, int status, tti_buf *body);
-
 /* The members of a session's state, as clients see it. */
 void sessions_write_state(sessions *s, const session *one, tti_buf *out);
 

@@ -29,7 +29,7 @@ static bool reply_record(replay *r, tti_slice bytes) {
     return false;
   tti_buf_init(&body, 4 << 20);
   tti_view_render(&body, TTI_VIEW_ENVELOPE, r->seq, &record);
-  sessions_reply(r->request, 200, &body);
+  http_reply_json(r->request, 200, &body);
   tti_buf_fini(&body);
   return true;
 }
@@ -57,7 +57,7 @@ static void answer(loop_task *task) {
   if (r->read.error == TT_OK)
     store_row_next(&r->read, &offset, &row, &record);
   if (!reply_record(r, record))
-    sessions_reply(r->request, 200, &r->fallback);
+    http_reply_json(r->request, 200, &r->fallback);
   replay_free(r);
 }
 
@@ -70,7 +70,7 @@ void sessions_replay(sessions *s, http_request *request, uint64_t seq,
                      tti_buf *fallback) {
   replay *r = calloc(1, sizeof(*r));
   if (!r) {
-    sessions_reply(request, 200, fallback);
+    http_reply_json(request, 200, fallback);
     return;
   }
   r->sessions = s;

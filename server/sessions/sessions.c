@@ -21,16 +21,6 @@ bool sessions_name(http_request *request, tti_slice *out_name) {
   return true;
 }
 
-void sessions_reply(http_request *request, int status, tti_buf *body) {
-  size_t len;
-  char *text = tti_buf_take(body, &len);
-  if (text)
-    http_reply_take(request, status, "application/json", text, len);
-  else
-    http_reply_error(request, 503, "out_of_memory",
-                     "out of memory while answering; try again");
-}
-
 void sessions_reply_missing(http_request *request, tti_slice name) {
   if (tti_slice_eq(name, TTI_SLICE("default")))
     http_reply_error(request, 404, "not_configured",
@@ -93,7 +83,7 @@ static void serve_get(http_request *request, void *context) {
   tti_buf_append_char(&body, '{');
   sessions_write_state(s, &one, &body);
   tti_buf_append_char(&body, '}');
-  sessions_reply(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
 }
 
@@ -126,7 +116,7 @@ static void serve_list(http_request *request, void *context) {
     tti_buf_append_char(&body, '}');
   }
   tti_buf_append_text(&body, "],\"next_cursor\":null}");
-  sessions_reply(request, 200, &body);
+  http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
   free(items);
 }
@@ -177,7 +167,7 @@ static void answer_publish(http_request *request, void *context,
   if (captured->replayed && !body.error)
     sessions_replay(s, request, captured->seq, &body);
   else
-    sessions_reply(request, 200, &body);
+    http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
 }
 

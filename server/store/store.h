@@ -16,6 +16,9 @@
  * the suites tests/contract/store_*.c. */
 typedef struct store store;
 
+/* A transaction on the tables beside the log: server/store/tables. */
+typedef struct store_tx store_tx;
+
 typedef enum store_durability {
   STORE_MEMORY, /* verdict before the write */
   STORE_COMMIT, /* verdict after COMMIT, which the power may still take */
@@ -61,6 +64,7 @@ typedef enum store_job_kind {
   STORE_JOB_TOKEN_CREATE,
   STORE_JOB_TOKEN_REVOKE,
   STORE_JOB_SET,    /* one value in the settings table */
+  STORE_JOB_RUN,    /* what `run` does */
   STORE_JOB_BARRIER /* nothing; its verdict says all before it are done */
 } store_job_kind;
 
@@ -93,12 +97,22 @@ typedef struct store_job {
   uint64_t first_seq;  /* out, or in when reserved before */
   uint64_t count;      /* out: rows stored (or of the first answer) */
   int64_t received_us; /* in; out: clamped, non-decreasing with seq */
-  store_key key;       /* APPEND and LOOKUP */
+  store_key key;       /* APPEND, LOOKUP and RUN */
 
   uint64_t reserve;  /* RESERVE: how many; first_seq is the first */
   store_token token; /* TOKEN_CREATE; TOKEN_REVOKE reads id */
   const char *name;  /* SET */
   tti_slice value;
+
+  /* RUN: changes the tables beside the log, on the writing thread, inside the
+   * group's transaction; for a millisecond or two, what is more goes on in a
+   * job of its own. An error undoes what it did, and the verdict is STORE_RETRY
+   * then, unless it set another. A group that fails may be run again, so
+   * memory changes in `done` alone. With APPEND (else NULL) it runs before the
+   * rows are written, their first_seq and received_us known, and what it
+   * refuses is not appended, unless that was answered before. A RUN with a key
+   * may set first_seq and count, which are what a repeat is told. */
+  tt_error (*run)(struct store_job *job, store_tx *tx);
 } store_job;
 
 /* ---- Reads ---- */
@@ -137,6 +151,10 @@ typedef struct store_read {
   bool show_damaged; /* a row whose record cannot be decoded is answered, for
                         the caller to tell; else it may be left out */
   void *owner;       /* the caller's */
+  /* Reads the tables beside the log instead, on a reading thread, for at most
+   * 5 ms; nothing else but `done` and `owner` is looked at, and `error` is what
+   * it returns. NULL: none. */
+  tt_error (*run)(struct store_read *read, store_tx *tx);
 
   tt_error error; /* out; TT_EFULL: too many reads are waiting. TT_ECORRUPT: the
                      very next row cannot be read; rows before it are answered

@@ -92,14 +92,20 @@ static bool place(memory_store *m, store_job *job) {
     refuse(job, "the sequence number is below the head");
     return false;
   }
-  if (seq > next && range_list_add(&m->ranges, next, seq - 1, "lost")) {
-    refuse(job, "out of memory");
-    return false;
-  }
   job->first_seq = seq;
   job->count = job->batch->count;
   if (job->received_us < m->received_us)
     job->received_us = m->received_us;
+  if (job->run)
+    memory_run_job(m, job);
+  if (job->reserved)
+    job->verdict = STORE_OK; /* answered before */
+  if (job->verdict != STORE_OK)
+    return false;
+  if (seq > next && range_list_add(&m->ranges, next, seq - 1, "lost")) {
+    refuse(job, "out of memory");
+    return false;
+  }
   m->received_us = job->received_us;
   m->next_seq = seq + job->count;
   return true;
@@ -191,6 +197,18 @@ static void revoke_token(memory_store *m, store_job *job) {
   m->token_generation++;
 }
 
+static void run(memory_store *m, store_job *job) {
+  bool keyed = store_key_is_set(&job->key);
+  memory_key *known = NULL;
+  if (keyed && !memory_keys_find(&m->keys, job, &known))
+    return;
+  if (keyed && !known && !(known = memory_keys_add(&m->keys, job)))
+    return;
+  memory_run_job(m, job);
+  if (keyed && job->verdict == STORE_OK)
+    memory_keys_answer(known, job);
+}
+
 static void run_job(memory_store *m, store_job *job) {
   memory_key *known = NULL;
   job->verdict = STORE_OK;
@@ -212,6 +230,9 @@ static void run_job(memory_store *m, store_job *job) {
     break;
   case STORE_JOB_TOKEN_REVOKE:
     revoke_token(m, job);
+    break;
+  case STORE_JOB_RUN:
+    run(m, job);
     break;
   case STORE_JOB_SET: /* nothing reads it back in this life */
   case STORE_JOB_BARRIER:
@@ -326,6 +347,7 @@ static void memory_close(store *base, int timeout_ms) {
     m->first_chunk = chunk->next;
     free(chunk);
   }
+  memory_tables_fini(m);
   memory_keys_fini(&m->keys);
   range_list_fini(&m->ranges);
   counters_fini(&m->counts);
@@ -359,6 +381,7 @@ tt_error store_memory_open(const store_options *options, tti_buf *out_error,
   m->next_seq = m->born_seq;
   tti_uuid4(m->log_uuid);
   pthread_mutex_init(&m->lock, NULL);
+  pthread_mutex_init(&m->tables_lock, NULL);
   counters_init(&m->counts);
   tt_error error = memory_reads_start(m);
   if (error) {

@@ -6,6 +6,7 @@
 #include "server/store/key.h"
 #include "server/store/range.h"
 #include "server/store/store.h"
+#include "server/store/tables/tables.h"
 #include <pthread.h>
 #include <telltale/metrics.h>
 
@@ -94,6 +95,9 @@ typedef struct memory_store {
   size_t waiting;
   bool answering;
 
+  pthread_mutex_t tables_lock; /* over tx; taken after `lock` */
+  store_tx tx;                 /* its database opens at its first use */
+
   pthread_mutex_t read_lock;
   pthread_cond_t read_ready;
   pthread_t read_thread;
@@ -103,6 +107,13 @@ typedef struct memory_store {
   size_t reads_waiting;
   bool reads_closing;
 } memory_store;
+
+/* ---- tables.c ---- */
+
+/* Runs job->run, or read->run. */
+void memory_run_job(memory_store *m, store_job *job);
+void memory_run_read(memory_store *m, store_read *read);
+void memory_tables_fini(memory_store *m);
 
 /* ---- read.c ---- */
 

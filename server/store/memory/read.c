@@ -114,6 +114,9 @@ static void *read_main(void *argument) {
     if (closing) {
       read->error = TT_ECLOSED;
       read->done(read);
+    } else if (read->run) {
+      memory_run_read(m, read);
+      read->done(read);
     } else {
       serve_read(m, read);
     }

@@ -171,6 +171,14 @@ static int insert_rows(sqlite_store *s, const store_job *job) {
   return SQLITE_OK;
 }
 
+/* What was answered before it is written cannot be refused any more. */
+static int run_beside(writer *w, store_job *job) {
+  int rc = tables_run_job(&w->tx, job);
+  if (job->reserved)
+    job->verdict = STORE_OK;
+  return rc;
+}
+
 /* Gives the job its numbers and its time. */
 static int place(sqlite_store *s, store_job *job) {
   writer *w = &s->writer;
@@ -184,14 +192,16 @@ static int place(sqlite_store *s, store_job *job) {
              "sequence number %llu is below the head", (unsigned long long)seq);
     return SQLITE_OK;
   }
-  /* Given out, and overtaken: nobody will write these any more. */
-  int rc = SQLITE_OK;
-  if (seq > p->next_seq)
-    rc = range_put(w, p->next_seq, seq - 1, "lost");
   job->first_seq = seq;
   job->count = job->batch->count;
   if (job->received_us < p->received_us)
     job->received_us = p->received_us;
+  /* Given out, and overtaken: nobody will write these any more. */
+  int rc = SQLITE_OK;
+  if (job->run && (rc = run_beside(w, job)) != SQLITE_OK)
+    return rc;
+  if (job->verdict == STORE_OK && seq > p->next_seq)
+    rc = range_put(w, p->next_seq, seq - 1, "lost");
   return rc;
 }
 

@@ -1,3 +1,4 @@
+#include "server/store/key.h"
 #include "server/store/sqlite/sqlite.h"
 
 /* What runs inside a group's transaction. */
@@ -11,6 +12,17 @@ static int reserve(sqlite_store *s, store_job *job) {
   if (p->reserved_to < p->handed_to)
     p->reserved_to = p->handed_to;
   return SQLITE_OK;
+}
+
+static int run(sqlite_store *s, store_job *job) {
+  bool keyed = store_key_is_set(&job->key);
+  int rc = keyed ? keys_find(s, job) : SQLITE_OK;
+  if (rc != SQLITE_OK || job->verdict != STORE_OK)
+    return rc;
+  rc = tables_run_job(&s->writer.tx, job);
+  if (rc != SQLITE_OK || job->verdict != STORE_OK)
+    return rc;
+  return keyed ? keys_put(s, job) : SQLITE_OK;
 }
 
 int group_run_job(sqlite_store *s, store_job *job) {
@@ -29,6 +41,8 @@ int group_run_job(sqlite_store *s, store_job *job) {
     return token_revoke(s, job);
   case STORE_JOB_SET:
     return setting_put(s, job);
+  case STORE_JOB_RUN:
+    return run(s, job);
   case STORE_JOB_BARRIER:
     break;
   }

@@ -124,6 +124,7 @@ int sqlite_connect(sqlite_store *s, char *out_reason, size_t reason_size) {
   int rc = database_open(s->path, false, &w->db, out_reason, reason_size);
   if (rc != SQLITE_OK)
     return rc;
+  w->tx = (store_tx){.db = w->db};
   sqlite3_wal_hook(w->db, on_wal, w);
   rc = database_exec(w->db, "PRAGMA synchronous=FULL");
   w->synced = true;

@@ -331,13 +331,21 @@ static int run_read(sqlite3 *db, store_read *read) {
   return rc;
 }
 
-static void serve_read(reader *r, store_read *read) {
+static int open_reader(reader *r) {
   char reason[160];
+  int rc = database_open(r->store->path, true, &r->db, reason, sizeof reason);
+  r->tx = (store_tx){.db = r->db};
+  return rc;
+}
+
+static void serve_read(reader *r, store_read *read) {
   int rc = SQLITE_OK;
   pthread_mutex_lock(&r->lock);
   if (!r->db)
-    rc = database_open(r->store->path, true, &r->db, reason, sizeof reason);
-  if (rc == SQLITE_OK)
+    rc = open_reader(r);
+  if (rc == SQLITE_OK && read->run)
+    tables_run_read(&r->tx, read);
+  else if (rc == SQLITE_OK)
     rc = run_read(r->db, read);
   pthread_mutex_unlock(&r->lock);
   if (rc != SQLITE_OK)

@@ -1,6 +1,7 @@
 #include "server/store/sqlite/schema.h"
 
 #include "server/store/sqlite/database.h"
+#include "server/store/tables/tables.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,7 +38,8 @@ static const char version_2[] =
 
 static const char version_3[] = "ALTER TABLE log_blocks ADD COLUMN grams BLOB;";
 
-const migration schema_migrations[] = {{version_1}, {version_2}, {version_3}};
+const migration schema_migrations[] = {
+    {version_1}, {version_2}, {version_3}, {tables_schema}};
 const size_t schema_migration_count =
     sizeof schema_migrations / sizeof *schema_migrations;
 

@@ -9,6 +9,7 @@
 #include "server/store/sqlite/database.h"
 #include "server/store/sqlite/lock.h"
 #include "server/store/store.h"
+#include "server/store/tables/tables.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -129,6 +130,7 @@ typedef struct job_list {
 typedef struct writer {
   sqlite3 *db;
   sqlite3_stmt *statements[STMT_COUNT];
+  store_tx tx;          /* on the same connection */
   sqlite3_stmt *insert; /* into the open table */
   uint64_t insert_table;
   uint64_t open_bytes;    /* of records in the open table, about */
@@ -168,6 +170,7 @@ typedef struct reader {
   /* Held while a read runs; the writer takes it to close the connection. */
   pthread_mutex_t lock;
   sqlite3 *db; /* NULL: open at the next read */
+  store_tx tx; /* on it */
   /* Under the store's read_lock. */
   bool started;
   bool ended;     /* may be joined */

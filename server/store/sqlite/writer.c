@@ -438,7 +438,8 @@ static bool needs_sync(const sqlite_store *s, const job_list *group) {
   if (s->options.durability == STORE_SYNC)
     return group->first != NULL;
   for (const store_job *job = group->first; job; job = job->next)
-    if (job->kind != STORE_JOB_APPEND && job->kind != STORE_JOB_LOOKUP)
+    if (job->kind != STORE_JOB_APPEND && job->kind != STORE_JOB_LOOKUP &&
+        job->kind != STORE_JOB_RUN)
       return true;
   return group->first && p->next_seq + RESERVE_BLOCK / 2 > p->reserved_to;
 }

@@ -1,0 +1,46 @@
+#include "server/store/tables/tables.h"
+
+/* What each table is for stands in docs/store.md. Times are unix
+ * microseconds. */
+const char tables_schema[] =
+    "CREATE TABLE webhooks(id TEXT PRIMARY KEY, url TEXT NOT NULL,"
+    " description TEXT, events TEXT NOT NULL, filters TEXT, headers TEXT,"
+    " format TEXT NOT NULL, ordered INTEGER NOT NULL, secret TEXT NOT NULL,"
+    " previous_secret TEXT, previous_until_us INTEGER,"
+    " enabled INTEGER NOT NULL, auto_disabled_us INTEGER,"
+    " last_delivered_us INTEGER, created_us INTEGER NOT NULL,"
+    " updated_us INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE outbox(n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE, seq INTEGER, type TEXT NOT NULL,"
+    " subject TEXT, source TEXT, category TEXT, agent_id TEXT, level TEXT,"
+    " labels TEXT, body BLOB NOT NULL, body_sha256 BLOB,"
+    " status INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,"
+    " last_error TEXT, next_poll_us INTEGER NOT NULL, lease_owner TEXT,"
+    " lease_until_us INTEGER, created_us INTEGER NOT NULL,"
+    " processed_us INTEGER, expires_us INTEGER NOT NULL,"
+    " matched TEXT, matched_count INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX outbox_pending ON outbox(next_poll_us, n) WHERE status = 0;"
+    "CREATE INDEX outbox_expiry ON outbox(expires_us);"
+
+    "CREATE TABLE deliveries(n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " webhook_id TEXT NOT NULL REFERENCES webhooks(id) ON DELETE CASCADE,"
+    " event_id TEXT NOT NULL, replay_id TEXT, event_type TEXT NOT NULL,"
+    " body BLOB, status INTEGER NOT NULL DEFAULT 0,"
+    " attempts INTEGER NOT NULL DEFAULT 0, next_retry_us INTEGER,"
+    " last_attempt_us INTEGER, last_status INTEGER, last_error TEXT,"
+    " reason TEXT, created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX deliveries_once ON deliveries(event_id, webhook_id)"
+    " WHERE replay_id IS NULL;"
+    "CREATE INDEX deliveries_due ON deliveries(next_retry_us, n)"
+    " WHERE status = 0;"
+    "CREATE INDEX deliveries_of_webhook ON deliveries(webhook_id, created_us,"
+    " n);"
+    "CREATE INDEX deliveries_expiry ON deliveries(expires_us);"
+
+    "CREATE TABLE attempts(delivery_n INTEGER NOT NULL"
+    " REFERENCES deliveries(n) ON DELETE CASCADE, attempt INTEGER NOT NULL,"
+    " at_us INTEGER NOT NULL, duration_us INTEGER NOT NULL, status INTEGER,"
+    " response BLOB, error TEXT, PRIMARY KEY(delivery_n, attempt))"
+    " WITHOUT ROWID;";
