@@ -34,6 +34,8 @@ test   openssl
 test   python3
 test   sqlite3
 test   zstd
+test   iproute2
+test   util-linux
 test   chromium
 long   clang-tidy-14
 long   prometheus

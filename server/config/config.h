@@ -58,6 +58,10 @@
     "file for the access log; default: standard error")                        \
   X(categories, LIST, START, "categories", "TELLTALE_CATEGORIES",              \
     "--category", "", "categories of capture sessions beyond the six")         \
+  X(allow_cidrs, LIST, LIVE, "webhooks.allow_cidrs", "TELLTALE_ALLOW_CIDRS",   \
+    "--allow-cidr", "",                                                        \
+    "networks that webhooks may reach though they are not public, such as "    \
+    "127.0.0.0/8")                                                             \
   X(types, LIST, START, "types", "TELLTALE_TYPES", "--type", "",               \
     "TYPE=CATEGORY: events of the type belong to that category")               \
   X(loops, COUNT, START, "loops", "TELLTALE_LOOPS", "--loops", "0",            \

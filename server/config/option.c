@@ -286,7 +286,8 @@ static const char *list_wants(const config_option *option, tti_slice item) {
     return "origins as browsers send them, such as https://app.example or "
            "http://localhost:3000, without a path";
   http_network network;
-  if (strcmp(option->key, "trusted_proxies") == 0 &&
+  if ((strcmp(option->key, "trusted_proxies") == 0 ||
+       strcmp(option->key, "webhooks.allow_cidrs") == 0) &&
       !http_network_parse(item, &network))
     return "addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, with no "
            "bit set behind the prefix";
