@@ -110,7 +110,8 @@ TELLTALE_API tt_error tt_storage_writer_new(
     const tt_storage_writer_options *options, tt_storage_writer **out_writer);
 
 /* Stops as with a time of 0 what is under way, waits for its end, and frees.
- * NULL is fine. */
+ * NULL is fine. A child of fork has no such thread, so there it would wait for
+ * ever: what a child inherits it leaves alone. */
 TELLTALE_API void tt_storage_writer_free(tt_storage_writer *writer);
 
 /* ---- On a thread of the caller's: run, then drain, then close ---- */

@@ -82,7 +82,7 @@ tt_error http_server_new(const http_options *options, loop *const *loops,
 
 /* Listens on a Unix socket too, mode 0600: connections over it are the local
  * admin's. A socket file that nobody listens on is replaced. Any thread, before
- * http_server_close. The file is removed by http_server_free. */
+ * http_server_close. The file is removed by http_server_close. */
 tt_error http_server_listen_unix(http_server *server, const char *path,
                                  tti_buf *out_error);
 

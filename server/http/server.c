@@ -192,12 +192,21 @@ void http_server_worker_done(http_server *s) {
   count_end(s);
 }
 
+static void remove_unix(http_server *s) {
+  if (s->unix_path)
+    unlink(s->unix_path);
+  free(s->unix_path);
+  s->unix_path = NULL;
+}
+
 void http_server_close(http_server *s, void (*drained)(void *context),
                        void *context) {
   if (atomic_exchange_explicit(&s->close_posted, true, memory_order_relaxed))
     return;
   s->drained = drained;
   s->drained_context = context;
+  /* While the store is held: the next server's file must not be taken away. */
+  remove_unix(s);
   for (size_t i = 0; i < s->worker_count; i++)
     loop_post(s->workers[i].l, &s->workers[i].close);
   count_end(s);
@@ -215,9 +224,7 @@ void http_server_free(http_server *s) {
     return;
   for (size_t i = 0; i < s->worker_count; i++)
     http_worker_fini(&s->workers[i]);
-  if (s->unix_path)
-    unlink(s->unix_path);
-  free(s->unix_path);
+  remove_unix(s);
   http_router_free(s->router);
   free(s);
 }

@@ -2,6 +2,7 @@
 
 #include "lib/json/write.h"
 #include "server/io/clock.h"
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,11 +13,24 @@
 
 static atomic_int chosen_format = SERVER_LOG_LOGFMT;
 static atomic_int chosen_minimum = TT_LEVEL_INFO;
+static atomic_ulong lost; /* lines since the last one that was written */
 
 void server_log_configure(server_log_format format, tt_level minimum) {
   /* Relaxed: a line more or less in the old form harms nobody. */
   atomic_store_explicit(&chosen_format, (int)format, memory_order_relaxed);
   atomic_store_explicit(&chosen_minimum, (int)minimum, memory_order_relaxed);
+}
+
+/* A pipe that poll calls writable takes a page at once; files always do. */
+static bool is_writable(void) {
+  struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+  return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+static void put_line(const tti_buf *line) {
+  if (line->error || !is_writable() ||
+      write(STDERR_FILENO, line->data, line->len) < 0)
+    atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
 }
 
 static void log_line(tt_level level, const char *module, tti_slice message) {
@@ -33,10 +47,22 @@ static void log_line(tt_level level, const char *module, tti_slice message) {
                  time, tt_level_name(level), module);
   tti_json_write_string(&line, message);
   tti_buf_append_text(&line, json ? "}\n" : "\n");
-  /* Standard error gone or full, or no memory: there is nobody left to tell. */
-  if (!line.error && write(STDERR_FILENO, line.data, line.len) < 0)
-    line.error = TT_EIO;
+  put_line(&line);
   tti_buf_fini(&line);
+}
+
+static void tell_lost(void) {
+  char message[64];
+  if (atomic_load_explicit(&lost, memory_order_relaxed) == 0 || !is_writable())
+    return;
+  unsigned long count =
+      atomic_exchange_explicit(&lost, 0, memory_order_relaxed);
+  if (count == 0)
+    return; /* another thread was first */
+  int len =
+      snprintf(message, sizeof(message),
+               "%lu lines before this were lost: nobody took them", count);
+  log_line(TT_LEVEL_WARN, "log", (tti_slice){message, (size_t)len});
 }
 
 void server_log(tt_level level, const char *module, const char *format, ...) {
@@ -51,6 +77,7 @@ void server_log(tt_level level, const char *module, const char *format, ...) {
     return;
   size_t kept =
       (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1;
+  tell_lost();
   log_line(level, module, (tti_slice){message, kept});
 }
 

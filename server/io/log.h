@@ -8,7 +8,9 @@ typedef enum server_log_format {
   SERVER_LOG_JSON
 } server_log_format;
 
-/* The server's own log lines, to standard error, one write a line. */
+/* The server's own log lines, to standard error, one write a line. A line that
+ * would have to wait (for a pipe that nobody reads, say) is lost, and the next
+ * one that is not tells how many were. */
 void server_log_configure(server_log_format format, tt_level minimum);
 
 /* One line: `module` is the folder's name; the message says what, where and

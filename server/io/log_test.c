@@ -1,6 +1,7 @@
 #include "server/io/log.h"
 #include "tests/unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,43 @@ static void test_minimum_and_long_lines(void **state) {
   free(many);
 }
 
+/* A pipe that nobody reads holds nobody up. */
+static void test_lost_lines_are_told(void **state) {
+  (void)state;
+  enum { LINES = 500 };
+  char bytes[65536], told[64];
+  int ends[2], kept = dup(STDERR_FILENO), there = 0;
+  assert_int_equal(pipe(ends), 0);
+  assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, 8192), 8192);
+  dup2(ends[1], STDERR_FILENO);
+  server_log_configure(SERVER_LOG_LOGFMT, TT_LEVEL_INFO);
+  for (int i = 0; i < LINES; i++)
+    server_log(TT_LEVEL_INFO, "http", "one of many");
+  ssize_t got = read(ends[0], bytes, sizeof(bytes) - 1);
+  server_log(TT_LEVEL_INFO, "http", "last");
+  dup2(kept, STDERR_FILENO);
+  close(kept);
+  close(ends[1]);
+  assert_true(got > 0);
+  bytes[got] = '\0';
+  for (const char *at = bytes; (at = strstr(at, "one of many\"\n")); at++)
+    there++;
+  got = read(ends[0], bytes, sizeof(bytes) - 1);
+  close(ends[0]);
+  bytes[got > 0 ? got : 0] = '\0';
+  assert_in_range(there, 1, LINES - 1);
+  snprintf(told, sizeof(told), "\"%d lines before this were lost",
+           LINES - there);
+  assert_non_null(strstr(bytes, told));
+  assert_non_null(strstr(bytes, "\"last\""));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_logfmt_quotes),
       cmocka_unit_test(test_json_escapes),
       cmocka_unit_test(test_minimum_and_long_lines),
+      cmocka_unit_test(test_lost_lines_are_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
