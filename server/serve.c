@@ -1,5 +1,6 @@
 #include "server/serve.h"
 
+#include "lib/base/cond.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include "server/notify.h"
@@ -387,18 +388,11 @@ static uint64_t left_ms(const server *s) {
 }
 
 static bool wait_drained(server *s, uint64_t timeout_ms) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += (time_t)(timeout_ms / 1000);
-  until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
+  int64_t until_us =
+      tti_monotonic_us(&tti_clock_system) + (int64_t)timeout_ms * 1000;
   pthread_mutex_lock(&s->drained_mutex);
   while (!s->drained &&
-         pthread_cond_timedwait(&s->drained_cond, &s->drained_mutex, &until) !=
-             ETIMEDOUT)
+         tti_cond_wait(&s->drained_cond, &s->drained_mutex, until_us))
     ;
   bool drained = s->drained;
   pthread_mutex_unlock(&s->drained_mutex);
@@ -517,15 +511,11 @@ static void tear_down(server *s) {
 
 static server *server_alloc(void) {
   server *s = calloc(1, sizeof(*s));
-  pthread_condattr_t monotonic;
   if (!s)
     return NULL;
   pthread_mutex_init(&s->feed_mutex, NULL);
   pthread_mutex_init(&s->drained_mutex, NULL);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&s->drained_cond, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  tti_cond_init(&s->drained_cond);
   return s;
 }
 

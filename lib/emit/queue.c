@@ -1,13 +1,12 @@
 #include "lib/emit/queue.h"
 
+#include "lib/base/cond.h"
 #include "lib/base/time.h"
 #include "lib/emit/pack.h"
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define POLL_US  10000
@@ -53,17 +52,12 @@ struct tti_queue {
 };
 
 static bool init_conditions(tti_queue *q) {
-  pthread_condattr_t attributes;
-  if (pthread_condattr_init(&attributes))
+  if (tti_cond_init(&q->work))
     return false;
-  bool ok = !pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) &&
-            !pthread_cond_init(&q->work, &attributes);
-  if (ok && pthread_cond_init(&q->settled, &attributes)) {
-    pthread_cond_destroy(&q->work);
-    ok = false;
-  }
-  pthread_condattr_destroy(&attributes);
-  return ok;
+  if (tti_cond_init(&q->settled) == 0)
+    return true;
+  pthread_cond_destroy(&q->work);
+  return false;
 }
 
 tti_queue *tti_queue_new(size_t max_events, size_t max_bytes) {
@@ -197,18 +191,6 @@ void tti_queue_stats(tti_queue *queue, tt_emitter_stats *out_stats) {
   pthread_mutex_unlock(&queue->lock);
 }
 
-static struct timespec instant(int64_t monotonic_us) {
-  return (struct timespec){.tv_sec = monotonic_us / 1000000,
-                           .tv_nsec = monotonic_us % 1000000 * 1000};
-}
-
-/* Under the lock. False when the instant has passed. */
-static bool wait_until(tti_queue *q, pthread_cond_t *condition,
-                       int64_t until_us) {
-  struct timespec until = instant(until_us);
-  return pthread_cond_timedwait(condition, &q->lock, &until) != ETIMEDOUT;
-}
-
 static int64_t now_us(void) {
   return tti_monotonic_us(&tti_clock_system);
 }
@@ -227,7 +209,8 @@ static uint64_t settled_in_order(const tti_queue *q) {
 }
 
 tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
-  int64_t until = now_us() + (int64_t)timeout_ms * 1000;
+  int64_t until_us =
+      timeout_ms < 0 ? -1 : now_us() + (int64_t)timeout_ms * 1000;
   pthread_mutex_lock(&queue->lock);
   uint64_t mark = queue->accepted;
   queue->draining = queue->stats.spooled > 0;
@@ -243,12 +226,9 @@ tt_error tti_queue_flush(tti_queue *queue, int timeout_ms) {
   pthread_cond_signal(&queue->work);
 
   pthread_mutex_lock(&queue->lock);
-  while (settled_in_order(queue) < mark || queue->draining) {
-    if (timeout_ms < 0)
-      pthread_cond_wait(&queue->settled, &queue->lock);
-    else if (!wait_until(queue, &queue->settled, until))
-      break;
-  }
+  while ((settled_in_order(queue) < mark || queue->draining) &&
+         tti_cond_wait(&queue->settled, &queue->lock, until_us))
+    ;
   queue->flushes--;
   bool ok = settled_in_order(queue) >= mark;
   pthread_mutex_unlock(&queue->lock);
@@ -294,10 +274,8 @@ uint64_t tti_queue_abandon(tti_queue *queue) {
 /* Under the lock. */
 static void sleep_until(tti_queue *q, int64_t until_us) {
   q->sleeping = true;
-  if (until_us == TTI_QUEUE_FOREVER)
-    pthread_cond_wait(&q->work, &q->lock);
-  else
-    wait_until(q, &q->work, until_us);
+  tti_cond_wait(&q->work, &q->lock,
+                until_us == TTI_QUEUE_FOREVER ? -1 : until_us);
   q->sleeping = false;
 }
 
@@ -312,7 +290,8 @@ bool tti_queue_wait(tti_queue *queue, int64_t until_us) {
     if (now >= until_us)
       break;
     if (now < queue->taken_us + AWAKE_US)
-      wait_until(queue, &queue->work, earlier(now + POLL_US, until_us));
+      tti_cond_wait(&queue->work, &queue->lock,
+                    earlier(now + POLL_US, until_us));
     else
       sleep_until(queue, until_us);
   }
@@ -497,7 +476,8 @@ bool tti_queue_ripen(tti_queue *queue, int64_t until_us) {
     if (now >= until_us || is_ripe(queue, now))
       break;
     if (queue->events)
-      wait_until(queue, &queue->work, earlier(now + POLL_US, until_us));
+      tti_cond_wait(&queue->work, &queue->lock,
+                    earlier(now + POLL_US, until_us));
     else
       sleep_until(queue, until_us);
   }
@@ -511,7 +491,7 @@ tti_pause tti_queue_pause(tti_queue *queue, int64_t ms) {
   int64_t until = now_us() + ms * 1000;
   pthread_mutex_lock(&queue->lock);
   while (!queue->stopping && queue->nudges == queue->nudges_seen &&
-         wait_until(queue, &queue->work, until))
+         tti_cond_wait(&queue->work, &queue->lock, until))
     ;
   tti_pause how = queue->stopping                       ? TTI_PAUSE_STOPPED
                   : queue->nudges != queue->nudges_seen ? TTI_PAUSE_NUDGED

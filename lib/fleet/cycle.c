@@ -1,5 +1,6 @@
 #include "lib/fleet/cycle.h"
 
+#include "lib/base/cond.h"
 #include "lib/base/log.h"
 #include "lib/base/random.h"
 #include "lib/fleet/kept.h"
@@ -57,10 +58,8 @@ static int64_t system_us(void) {
 
 static void system_wait(void *context, pthread_cond_t *condition,
                         pthread_mutex_t *lock, int64_t until_us) {
-  struct timespec until = {.tv_sec = until_us / SECOND_US,
-                           .tv_nsec = until_us % SECOND_US * 1000};
   (void)context;
-  pthread_cond_timedwait(condition, lock, &until);
+  tti_cond_wait(condition, lock, until_us);
 }
 
 const tti_cycle_time tti_cycle_time_system = {.clock = &tti_clock_system,
@@ -345,7 +344,6 @@ static void *run(void *context) {
 
 tti_cycle *tti_cycle_new(const tti_cycle_options *options,
                          tti_collector *collector) {
-  pthread_condattr_t attributes;
   tti_cycle *c = calloc(1, sizeof(*c));
   if (!c)
     return NULL;
@@ -353,14 +351,8 @@ tti_cycle *tti_cycle_new(const tti_cycle_options *options,
   c->collector = collector;
   if (pthread_mutex_init(&c->lock, NULL))
     goto no_lock;
-  if (pthread_condattr_init(&attributes))
-    goto no_condition;
-  bool ok = !pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) &&
-            !pthread_cond_init(&c->changed, &attributes);
-  pthread_condattr_destroy(&attributes);
-  if (ok)
+  if (tti_cond_init(&c->changed) == 0)
     return c;
-no_condition:
   pthread_mutex_destroy(&c->lock);
 no_lock:
   free(c);

@@ -1,10 +1,9 @@
 #include "lib/storage/internal.h"
 
+#include "lib/base/cond.h"
 #include "lib/base/time.h"
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define LETTERS_BYTES   ((size_t)64 << 20)
 #define OPEN_TIMEOUT_MS 10000
@@ -14,18 +13,6 @@
 #define GRACE_US ((int64_t)1000000)
 
 /* ---- Made and freed ---- */
-
-static int init_monotonic(pthread_cond_t *cond) {
-  pthread_condattr_t attributes;
-  int failed = pthread_condattr_init(&attributes);
-  if (failed)
-    return failed;
-  failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  if (!failed)
-    failed = pthread_cond_init(cond, &attributes);
-  pthread_condattr_destroy(&attributes);
-  return failed;
-}
 
 static void fill_defaults(tt_storage_writer_options *o) {
   if (!o->dead_letters_max_bytes)
@@ -88,7 +75,7 @@ tt_error tti_storage_writer_new(tti_source source, tt_storage *storage,
     goto fail;
   if (pthread_mutex_init(&w->storage_lock, NULL))
     goto fail_lock;
-  if (init_monotonic(&w->changed))
+  if (tti_cond_init(&w->changed))
     goto fail_changed;
   *out_writer = w;
   return TT_OK;
@@ -252,13 +239,9 @@ void tt_storage_writer_cancel(tt_storage_writer *writer) {
 
 /* Under the mutex: waits for the thread's end until then; whether it came. */
 static bool wait_closed(tt_storage_writer *w, int64_t until_us) {
-  struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
-                           .tv_nsec = (long)(until_us % 1000000) * 1000};
-  int waited = 0;
-  while (w->state != WRITER_CLOSED && waited != ETIMEDOUT)
-    waited = until_us < 0
-                 ? pthread_cond_wait(&w->changed, &w->mutex)
-                 : pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+  while (w->state != WRITER_CLOSED &&
+         tti_cond_wait(&w->changed, &w->mutex, until_us))
+    ;
   return w->state == WRITER_CLOSED;
 }
 

@@ -1,9 +1,8 @@
 #include "lib/stream/internal.h"
 
+#include "lib/base/cond.h"
 #include "lib/base/time.h"
-#include <errno.h>
 #include <signal.h>
-#include <time.h>
 
 /* Waking a reader costs a syscall and more, so publishers do not wake readers:
  * they ring the bell, and only while it sleeps (`armed`). The bell's thread
@@ -18,31 +17,14 @@
 
 #define BELL_PERIOD_US 5000
 
-static struct timespec timespec_of(int64_t us) {
-  return (struct timespec){.tv_sec = (time_t)(us / 1000000),
-                           .tv_nsec = (long)(us % 1000000) * 1000};
-}
-
-static int init_monotonic(pthread_cond_t *cond) {
-  pthread_condattr_t attributes;
-  int failed = pthread_condattr_init(&attributes);
-  if (failed)
-    return failed;
-  failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  if (!failed)
-    failed = pthread_cond_init(cond, &attributes);
-  pthread_condattr_destroy(&attributes);
-  return failed;
-}
-
 tt_error tti_bell_init(bell *b) {
   if (pthread_mutex_init(&b->park, NULL))
     return TT_ENOMEM;
-  if (init_monotonic(&b->parked))
+  if (tti_cond_init(&b->parked))
     goto fail_parked;
   if (pthread_mutex_init(&b->mutex, NULL))
     goto fail_mutex;
-  if (init_monotonic(&b->ring))
+  if (tti_cond_init(&b->ring))
     goto fail_ring;
   return TT_OK;
 
@@ -95,12 +77,10 @@ static bool wait_for_ring(bell *b) {
 
 /* Lets a period pass. False: stop. */
 static bool pause_period(bell *b) {
-  struct timespec until =
-      timespec_of(tti_monotonic_us(&tti_clock_system) + BELL_PERIOD_US);
-  int waited = 0;
+  int64_t until_us = tti_monotonic_us(&tti_clock_system) + BELL_PERIOD_US;
   pthread_mutex_lock(&b->mutex);
-  while (!b->stop && waited == 0)
-    waited = pthread_cond_timedwait(&b->ring, &b->mutex, &until);
+  while (!b->stop && tti_cond_wait(&b->ring, &b->mutex, until_us))
+    ;
   bool go_on = !b->stop;
   pthread_mutex_unlock(&b->mutex);
   return go_on;
@@ -183,7 +163,6 @@ static void arm(tt_stream *stream, uint64_t position) {
 static tt_error park(tt_stream *stream, uint64_t position, int64_t deadline_us,
                      tt_cancel *cancel) {
   bell *b = &stream->bell;
-  struct timespec until = timespec_of(deadline_us < 0 ? 0 : deadline_us);
   pthread_mutex_lock(&b->park);
   tt_error error = start(stream);
   b->waiters++;
@@ -195,9 +174,7 @@ static tt_error park(tt_stream *stream, uint64_t position, int64_t deadline_us,
     arm(stream, position);
     if (is_due(stream, position))
       break;
-    if (deadline_us < 0)
-      pthread_cond_wait(&b->parked, &b->park);
-    else if (pthread_cond_timedwait(&b->parked, &b->park, &until) == ETIMEDOUT)
+    if (!tti_cond_wait(&b->parked, &b->park, deadline_us))
       error = is_due(stream, position) ? TT_OK : TT_ETIMEOUT;
   }
   b->waiters--;
@@ -217,14 +194,13 @@ tt_error tti_bell_wait(tt_stream *stream, uint64_t position,
 bool tti_cancel_pause(tt_cancel *cancel, int64_t until_us) {
   bell own = {0};
   cancel_wait wait = {.bell = &own};
-  struct timespec until = timespec_of(until_us);
   if (tti_bell_init(&own))
     return tti_cancel_triggered(cancel);
   tti_cancel_enter(cancel, &wait);
   pthread_mutex_lock(&own.park);
-  int waited = 0;
-  while (!tti_cancel_triggered(cancel) && waited != ETIMEDOUT)
-    waited = pthread_cond_timedwait(&own.parked, &own.park, &until);
+  while (!tti_cancel_triggered(cancel) &&
+         tti_cond_wait(&own.parked, &own.park, until_us))
+    ;
   pthread_mutex_unlock(&own.park);
   tti_cancel_leave(cancel, &wait);
   tti_bell_fini(&own);

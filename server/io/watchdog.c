@@ -1,14 +1,13 @@
 #include "server/io/watchdog.h"
 
+#include "lib/base/cond.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define WATCHES_MAX 320 /* more than the loops there may be */
 #define TICK_MAX_MS 1000
@@ -52,15 +51,11 @@ struct watchdog {
 tt_error watchdog_new(const watchdog_options *options,
                       watchdog **out_watchdog) {
   watchdog *w = calloc(1, sizeof(*w));
-  pthread_condattr_t monotonic;
   if (!w)
     return TT_ENOMEM;
   w->options = *options;
   pthread_mutex_init(&w->mutex, NULL);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&w->wake, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  tti_cond_init(&w->wake);
   *out_watchdog = w;
   return TT_OK;
 }
@@ -253,18 +248,10 @@ static void look_at_all(watchdog *w) {
 
 /* False: the end. */
 static bool wait_tick(watchdog *w) {
-  struct timespec until;
-  uint64_t ms = tick_ms(w);
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += (time_t)(ms / 1000);
-  until.tv_nsec += (long)(ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
+  int64_t until_us =
+      tti_monotonic_us(&tti_clock_system) + (int64_t)tick_ms(w) * 1000;
   pthread_mutex_lock(&w->mutex);
-  while (!w->stopping &&
-         pthread_cond_timedwait(&w->wake, &w->mutex, &until) != ETIMEDOUT)
+  while (!w->stopping && tti_cond_wait(&w->wake, &w->mutex, until_us))
     ;
   bool go_on = !w->stopping;
   pthread_mutex_unlock(&w->mutex);

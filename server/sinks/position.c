@@ -1,12 +1,12 @@
 #include "server/sinks/position.h"
 
+#include "lib/base/cond.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { VALUE_MAX = 256, OPEN_WAIT_MS = 10000 };
 
@@ -129,15 +129,13 @@ void sink_position_missed_get(sink_position *p, sink_missed *out_missed) {
 /* ---- Life ---- */
 
 bool sink_position_settle(sink_position *p, int timeout_ms) {
-  int64_t us = tti_monotonic_us(&tti_clock_system) + (int64_t)timeout_ms * 1000;
-  struct timespec until = {.tv_sec = (time_t)(us / 1000000),
-                           .tv_nsec = (long)(us % 1000000) * 1000};
-  int waited = 0;
+  int64_t until_us =
+      tti_monotonic_us(&tti_clock_system) + (int64_t)timeout_ms * 1000;
   pthread_mutex_lock(&p->mutex);
   if (p->changed && !p->writing)
     submit(p);
-  while (p->writing && waited == 0)
-    waited = pthread_cond_timedwait(&p->written, &p->mutex, &until);
+  while (p->writing && tti_cond_wait(&p->written, &p->mutex, until_us))
+    ;
   bool settled = !p->writing && !p->changed;
   pthread_mutex_unlock(&p->mutex);
   return settled;
@@ -177,16 +175,12 @@ static tt_error load(sink_position *p, uint64_t seq) {
 
 static sink_position *position_new(store *s, const char *name) {
   sink_position *p = calloc(1, sizeof(*p));
-  pthread_condattr_t monotonic;
   if (!p)
     return NULL;
   p->store = s;
   snprintf(p->name, sizeof(p->name), "sink.%s", name);
   pthread_mutex_init(&p->mutex, NULL);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&p->written, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  tti_cond_init(&p->written);
   return p;
 }
 

@@ -1,15 +1,14 @@
 #include "server/sinks/sink.h"
 
 #include "lib/base/backoff.h"
+#include "lib/base/cond.h"
 #include "lib/storage/storage.h"
 #include "server/io/log.h"
 #include "server/sinks/source.h"
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define RETRY_FIRST_MS     500
 #define RETRY_LAST_MS      30000
@@ -180,17 +179,13 @@ static tt_error make_writer(const sinks_options *o, const sink_plan *plan,
 tt_error sink_start(const sinks_options *options, const sink_plan *plan,
                     tti_buf *out_error, sink **out_sink) {
   sink *s = calloc(1, sizeof(*s));
-  pthread_condattr_t monotonic;
   if (!s) {
     sink_position_free(plan->position);
     return TT_ENOMEM;
   }
   s->position = plan->position;
   pthread_mutex_init(&s->mutex, NULL);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&s->ended_cond, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  tti_cond_init(&s->ended_cond);
   tt_error error = name_parts(options, plan, s);
   if (!error)
     error = tt_cancel_new(&s->cancel);
@@ -306,12 +301,9 @@ void sink_ask_stop(sink *s, int64_t by_us) {
 }
 
 bool sink_wait(sink *s, int64_t until_us) {
-  struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
-                           .tv_nsec = (long)(until_us % 1000000) * 1000};
-  int waited = 0;
   pthread_mutex_lock(&s->mutex);
-  while (!s->ended && waited != ETIMEDOUT)
-    waited = pthread_cond_timedwait(&s->ended_cond, &s->mutex, &until);
+  while (!s->ended && tti_cond_wait(&s->ended_cond, &s->mutex, until_us))
+    ;
   bool ended = s->ended;
   pthread_mutex_unlock(&s->mutex);
   return ended;

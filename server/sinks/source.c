@@ -1,11 +1,11 @@
 #include "server/sinks/source.h"
 
+#include "lib/base/cond.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* How soon a cancel is seen during a read of the store, which takes a few
  * milliseconds unless the disk hangs. */
@@ -90,14 +90,10 @@ static bool of_session(void *context, uint64_t seq, int64_t received_us,
 
 static fetch *fetch_new(tti_filter *filter, const char *session_id) {
   fetch *f = calloc(1, sizeof(*f));
-  pthread_condattr_t monotonic;
   if (!f)
     return NULL;
   pthread_mutex_init(&f->mutex, NULL);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&f->ended, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  tti_cond_init(&f->ended);
   tti_buf_init(&f->read.rows, SIZE_MAX);
   f->filter = filter;
   snprintf(f->session_id, sizeof(f->session_id), "%s",
@@ -107,12 +103,8 @@ static fetch *fetch_new(tti_filter *filter, const char *session_id) {
 
 static bool fetch_wait(fetch *f, tt_cancel *cancel) {
   pthread_mutex_lock(&f->mutex);
-  while (!f->done && !(cancel && tti_cancel_pause(cancel, 0))) {
-    int64_t us = now_us() + POLL_US;
-    struct timespec until = {.tv_sec = (time_t)(us / 1000000),
-                             .tv_nsec = (long)(us % 1000000) * 1000};
-    pthread_cond_timedwait(&f->ended, &f->mutex, &until);
-  }
+  while (!f->done && !(cancel && tti_cancel_pause(cancel, 0)))
+    tti_cond_wait(&f->ended, &f->mutex, now_us() + POLL_US);
   bool done = f->done;
   pthread_mutex_unlock(&f->mutex);
   return done;

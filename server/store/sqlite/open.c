@@ -1,5 +1,6 @@
 #include "server/store/sqlite/sqlite.h"
 
+#include "lib/base/cond.h"
 #include "lib/base/random.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
@@ -454,13 +455,9 @@ static const store_ops sqlite_ops = {
 };
 
 static void init_locks(sqlite_store *s) {
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_mutex_init(&s->queue_lock, NULL);
-  pthread_cond_init(&s->queue_ready, &monotonic);
+  tti_cond_init(&s->queue_ready);
   pthread_cond_init(&s->copied, NULL);
-  pthread_condattr_destroy(&monotonic);
   pthread_mutex_init(&s->read_lock, NULL);
   pthread_cond_init(&s->read_ready, NULL);
   pthread_mutex_init(&s->shown_lock, NULL);

@@ -1,12 +1,12 @@
 #include "server/store/sqlite/sqlite.h"
 
+#include "lib/base/cond.h"
 #include "server/io/clock.h"
 #include "server/testing/fault.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <telltale/metrics.h>
-#include <time.h>
 
 /* The writing thread.
  *
@@ -559,16 +559,9 @@ static void wait_until(sqlite_store *s, int64_t until_us, bool *asleep) {
   int64_t wait_us = until_us - server_monotonic_us();
   if (wait_us <= 0)
     return;
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  at.tv_sec += wait_us / 1000000;
-  at.tv_nsec += wait_us % 1000000 * 1000;
-  if (at.tv_nsec >= 1000000000) {
-    at.tv_sec++;
-    at.tv_nsec -= 1000000000;
-  }
   *asleep = true;
-  pthread_cond_timedwait(&s->queue_ready, &s->queue_lock, &at);
+  tti_cond_wait(&s->queue_ready, &s->queue_lock,
+                tti_monotonic_us(&tti_clock_system) + wait_us);
   *asleep = false;
 }
 
