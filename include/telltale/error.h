@@ -36,6 +36,10 @@ typedef enum tt_error {
 #undef X
 } tt_error;
 
+/* Room for a sentence about what an error does not say, such as which option is
+ * wrong; for a person, one line. */
+#define TELLTALE_PROBLEM_MAX 256
+
 /* The constant's own name, such as "TT_EFULL"; "TT_UNKNOWN" for a number that
  * is in no table. Never NULL; static. */
 TELLTALE_API const char *tt_error_name(tt_error error);

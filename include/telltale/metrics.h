@@ -146,9 +146,24 @@ extern "C" {
   X(TT_METRIC_FLEET_DROPPED, COUNTER, "fleet_dropped", "", "reason", NULL,     \
     "What installed programs could not keep or report, by reason")             \
   X(TT_METRIC_FLEET_AGGREGATE_OVERFLOW, COUNTER, "fleet_aggregate_overflow",   \
-    "", NULL, NULL, "Values folded into \"other\" in aggregates at a ceiling") \
+    "", NULL, NULL, "Values that aggregates no longer tell apart")             \
   X(TT_METRIC_EXPORT_FAILURES, COUNTER, "metrics_export_failures", "",         \
     "backend", "reason", "Times a backend could not hand on what was counted")
+
+/* The labels whose values are these and no others, by their number, 0 or 1.
+ * What has another value is counted as "other", and so is what is beyond the 64
+ * values of a `type`, the 256 of a `route` and the 2,000 label sets of an
+ * instrument; TT_METRIC_LABELS_OVERFLOW counts how often. */
+#define TELLTALE_METRIC_VALUES_MAP(X)                                          \
+  X(TT_METRIC_OUTBOX_FAILURES, 0,                                              \
+    "lease|list_webhooks|insert_delivery|update_status|publish")               \
+  X(TT_METRIC_REDELIVER_REQUESTS, 0, "single|fanout|since")                    \
+  X(TT_METRIC_WEBHOOK_ATTEMPTS, 0,                                             \
+    "delivered|retryable_failure|exhausted|webhook_deleted|skipped_disabled|"  \
+    "expired")                                                                 \
+  X(TT_METRIC_WEBHOOK_ATTEMPTS, 1, "1xx|2xx|3xx|4xx|5xx|none")                 \
+  X(TT_METRIC_EXPORT_FAILURES, 1,                                              \
+    "unreachable|busy|refused|rejected|too_large|no_memory")
 
 typedef enum tt_metric {
 #define X(id, kind, name, unit, label_a, label_b, help) id,
@@ -175,25 +190,8 @@ typedef struct tt_metric_info {
 /* The table's row, or NULL for an id that is not in it. Static. */
 TELLTALE_API const tt_metric_info *tt_metric_lookup(tt_metric id);
 
-/* The interface that a backend implements. `version` is 1. The functions may be
- * called from any thread, must not block and must not fail; label values are
- * borrowed for the call and NULL where the instrument has no such label. */
-typedef struct tt_metrics_ops {
-  unsigned version;
-  void (*add)(void *self, tt_metric id, uint64_t n, const char *label_a,
-              const char *label_b);
-  void (*set)(void *self, tt_metric id, double value, const char *label_a,
-              const char *label_b);
-  void (*observe)(void *self, tt_metric id, double value, const char *label_a,
-                  const char *label_b); /* may be NULL */
-  void (*free)(void *self);
-} tt_metrics_ops;
-
-/* A backend. A NULL tt_metrics is the noop backend. */
-typedef struct tt_metrics {
-  const tt_metrics_ops *ops;
-  void *self;
-} tt_metrics;
+/* Where what is counted goes. NULL is the backend that swallows it. */
+typedef struct tt_metrics tt_metrics;
 
 TELLTALE_API void tt_metrics_add(tt_metrics *metrics, tt_metric id, uint64_t n,
                                  const char *label_a, const char *label_b);
@@ -204,18 +202,65 @@ TELLTALE_API void tt_metrics_set(tt_metrics *metrics, tt_metric id,
 TELLTALE_API void tt_metrics_observe(tt_metrics *metrics, tt_metric id,
                                      double value, const char *label_a,
                                      const char *label_b);
-/* Frees the backend and the handle. NULL is fine. */
+/* Frees the backend and the handle, when nobody counts any more. NULL is fine.
+ * One that sends does so a last time, which takes at most three seconds. */
 TELLTALE_API void tt_metrics_free(tt_metrics *metrics);
+
+/* ---- A backend of one's own ---- */
+
+/* The interface that a backend implements. `version` is 1; a function may be
+ * NULL. They may be called from any thread, must not block and must not fail;
+ * label values are borrowed for the call, NULL where the instrument has no such
+ * label, and keep to the ceilings above. An id that the program was not built
+ * with belongs to a newer library: it is to be ignored. */
+typedef struct tt_metrics_ops {
+  unsigned version;
+  void (*add)(void *self, tt_metric id, uint64_t n, const char *label_a,
+              const char *label_b);
+  void (*set)(void *self, tt_metric id, double value, const char *label_a,
+              const char *label_b);
+  void (*observe)(void *self, tt_metric id, double value, const char *label_a,
+                  const char *label_b);
+  void (*free)(void *self);
+} tt_metrics_ops;
+
+/* A backend made of these functions, which are borrowed for its life; `self` is
+ * handed to them, and theirs to free on success. TT_EINVAL, TT_ENOMEM. */
+TELLTALE_API tt_error tt_metrics_new(const tt_metrics_ops *ops, void *self,
+                                     tt_metrics **out_metrics);
+
+/* ---- Backends ---- */
 
 /* Swallows every call. TT_ENOMEM. */
 TELLTALE_API tt_error tt_metrics_noop_new(tt_metrics **out_metrics);
 
-/* One line a call through the hook, prefixed "[metrics] ", key=value. */
-TELLTALE_API tt_error tt_metrics_log_new(const tt_log_hook *hook,
+/* Hands every call to each of `backends`; NULL ones are passed over. On success
+ * they are the tee's, which frees them; on an error they stay the caller's.
+ * TT_EINVAL: the same one twice; TT_ENOMEM. */
+TELLTALE_API tt_error tt_metrics_tee_new(tt_metrics *const *backends,
+                                         size_t count,
                                          tt_metrics **out_metrics);
 
-/* Sums everything for a scrape. Label sets are capped at 1,000 a metric; more
- * fold into "other". */
+typedef struct tt_metrics_log_options {
+  tt_log_hook log;
+  /* Only these instruments, by name; "outbox_*" are all that begin so. NULL:
+   * every one. */
+  const char *const *only;
+  size_t only_count;
+} tt_metrics_log_options;
+
+/* One line a call through the hook, at info: "[metrics] event=NAME label=value
+ * n=2" for a counter, "[metrics] gauge=NAME value=1.00" for a gauge, likewise
+ * "histogram=". Those of the outbox have shorter lines of their own
+ * ("event=outbox.published type=order.paid"); that of the age of its oldest
+ * event comes each 60th time, and always when it is more than 30 seconds.
+ * `problem` (may be NULL) has at least TELLTALE_PROBLEM_MAX bytes. TT_EINVAL:
+ * no hook, or a name that no instrument has; TT_ENOMEM. */
+TELLTALE_API tt_error tt_metrics_log_new(const tt_metrics_log_options *options,
+                                         char *problem,
+                                         tt_metrics **out_metrics);
+
+/* Sums everything for a scrape. TT_ENOMEM. */
 TELLTALE_API tt_error tt_metrics_prometheus_new(tt_metrics **out_metrics);
 
 /* Renders the Prometheus text format 0.0.4, or OpenMetrics 1.0 when

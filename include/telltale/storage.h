@@ -14,8 +14,6 @@ extern "C" {
 typedef struct tt_storage tt_storage;
 typedef struct tt_storage_writer tt_storage_writer;
 
-#define TELLTALE_PROBLEM_MAX 256
-
 /* What an implementation says of a call. All zero when the call begins. */
 typedef struct tt_append_report {
   size_t stored;      /* with an error: how many from the front are there */

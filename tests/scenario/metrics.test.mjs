@@ -34,12 +34,14 @@ function read(text, openmetrics) {
     const [, name, labels, value] = found;
     assert.ok(open?.HELP && open?.TYPE, `${name} has no HELP or TYPE`);
     const counter = openmetrics && open.TYPE === "counter";
-    assert.equal(name, open.name + (counter ? "_total" : ""));
+    if (open.TYPE === "histogram") assert.match(name.slice(open.name.length), /^_(bucket|sum|count)$/);
+    else assert.equal(name, open.name + (counter ? "_total" : ""));
     if (open.TYPE === "counter") assert.match(name, /_total$/);
     else assert.doesNotMatch(name, /_total$/);
     if (open.UNIT) assert.ok(open.name.endsWith(`_${open.UNIT}`));
-    assert.ok(!open.samples.has(labels ?? ""), `${line} comes twice`);
-    open.samples.set(labels ?? "", Number(value));
+    const key = open.TYPE === "histogram" ? `${name.slice(open.name.length)} ${labels ?? ""}` : (labels ?? "");
+    assert.ok(!open.samples.has(key), `${line} comes twice`);
+    open.samples.set(key, Number(value));
   }
   return families;
 }

@@ -214,14 +214,18 @@ static void on_log(void *context, tt_level level, const char *message) {
 }
 
 static bool metrics_log(void) {
-  tt_log_hook hook = {.log = on_log};
-  tt_metrics *m = NULL, *noop = NULL;
-  bool well = !tt_metrics_log_new(&hook, &m);
-  well = !tt_metrics_noop_new(&noop) && well;
-  tt_metrics_add(m, TT_METRIC_EVENTS_RECEIVED, 1, NULL, NULL);
-  tt_metrics_add(noop, TT_METRIC_EVENTS_RECEIVED, 1, NULL, NULL);
-  tt_metrics_free(m);
-  tt_metrics_free(noop);
+  tt_metrics_log_options options = {.log = {.log = on_log}};
+  tt_metrics *parts[2] = {NULL, NULL}, *tee = NULL;
+  bool well = !tt_metrics_log_new(&options, NULL, &parts[0]);
+  well = !tt_metrics_noop_new(&parts[1]) && well;
+  if (tt_metrics_tee_new(parts, 2, &tee)) {
+    tt_metrics_free(parts[0]);
+    tt_metrics_free(parts[1]);
+    return false;
+  }
+  tt_metrics_add(tee, TT_METRIC_EVENTS_RECEIVED, 1, NULL, NULL);
+  tt_metrics_add(tee, TT_METRIC_OUTBOX_PUBLISHED, 1, "order.paid", NULL);
+  tt_metrics_free(tee);
   return well;
 }
 

@@ -1,117 +1,33 @@
-#include "lib/backends/prometheus/series.h"
-
 #include "lib/base/buf.h"
 #include "lib/json/write.h"
+#include "lib/metrics/internal.h"
+#include "lib/metrics/tally.h"
 #include <math.h>
 #include <stdlib.h>
-#include <telltale/metrics.h>
 
-#define STRIPES         8u
-#define CACHE_LINE      64
 #define MAX_RENDER_SIZE ((size_t)64 << 20)
 
-/* Unlabelled counters, one copy for each of a few groups of threads, so that
- * two threads seldom write the same line. */
-typedef struct stripe {
-  _Alignas(CACHE_LINE) _Atomic uint64_t counts[TT_METRIC_COUNT];
-} stripe;
-
-typedef struct prometheus {
-  stripe stripes[STRIPES];
-  series_table tables[TT_METRIC_COUNT];
-} prometheus;
-
-/* The thread's handle tells threads apart; its low bits are alike in all. */
-static unsigned stripe_index(void) {
-  uint64_t self = (uint64_t)(uintptr_t)pthread_self() >> 6;
-  return (unsigned)(self * 0x9e3779b97f4a7c15u >> 61) % STRIPES;
-}
-
-static int label_count(const tt_metric_info *info) {
-  return (info->labels[0] != NULL) + (info->labels[1] != NULL);
-}
-
-static void prometheus_add(void *self, tt_metric id, uint64_t n,
-                           const char *label_a, const char *label_b);
-
-/* The series of a label set; counts it when it had to be folded. */
-static series *find(prometheus *p, tt_metric id, const char *label_a,
-                    const char *label_b) {
-  const tt_metric_info *info = tt_metric_lookup(id);
-  bool folded;
-  series *s = series_find(&p->tables[id], info->labels[0] ? label_a : NULL,
-                          info->labels[1] ? label_b : NULL, &folded);
-  if (folded && id != TT_METRIC_LABELS_OVERFLOW)
-    prometheus_add(p, TT_METRIC_LABELS_OVERFLOW, 1, info->name, NULL);
-  return s;
-}
-
-/* Relaxed, here and below: a sum orders nothing else. `used` is released after
- * the value, so that a scrape never shows a set before its first value. */
-static void prometheus_add(void *self, tt_metric id, uint64_t n,
-                           const char *label_a, const char *label_b) {
-  prometheus *p = self;
-  const tt_metric_info *info = tt_metric_lookup(id);
-  if (!info)
-    return;
-  if (label_count(info) == 0) {
-    atomic_fetch_add_explicit(&p->stripes[stripe_index()].counts[id], n,
-                              memory_order_relaxed);
-    return;
-  }
-  series *s = find(p, id, label_a, label_b);
-  atomic_fetch_add_explicit(&s->value, n, memory_order_relaxed);
-  if (!atomic_load_explicit(&s->used, memory_order_relaxed))
-    atomic_store_explicit(&s->used, true, memory_order_release);
-}
-
-static void prometheus_set(void *self, tt_metric id, double value,
-                           const char *label_a, const char *label_b) {
-  uint64_t bits;
-  if (!tt_metric_lookup(id))
-    return;
-  memcpy(&bits, &value, sizeof(bits));
-  series *s = find(self, id, label_a, label_b);
-  atomic_store_explicit(&s->value, bits, memory_order_relaxed);
-  atomic_store_explicit(&s->used, true, memory_order_release);
-}
-
 static void prometheus_free(void *self) {
-  prometheus *p = self;
-  for (unsigned id = 0; id < TT_METRIC_COUNT; id++)
-    series_table_fini(&p->tables[id]);
-  free(p);
+  tti_tally_free(self);
 }
 
 static const tt_metrics_ops prometheus_ops = {.version = 1,
-                                              .add = prometheus_add,
-                                              .set = prometheus_set,
+                                              .add = tti_tally_add,
+                                              .set = tti_tally_set,
+                                              .observe = tti_tally_observe,
                                               .free = prometheus_free};
 
 tt_error tt_metrics_prometheus_new(tt_metrics **out_metrics) {
   if (!out_metrics)
     return TT_EINVAL;
-  tt_metrics *metrics = malloc(sizeof(*metrics));
-  prometheus *p = aligned_alloc(CACHE_LINE, sizeof(*p));
-  unsigned made = 0;
-  if (!metrics || !p)
-    goto fail;
-  memset(p, 0, sizeof(*p));
-  for (; made < TT_METRIC_COUNT; made++) {
-    const tt_metric_info *info = tt_metric_lookup((tt_metric)made);
-    if (series_table_init(&p->tables[made], label_count(info)))
-      goto fail;
+  tti_tally *tally = tti_tally_new();
+  tt_metrics *metrics = tally ? tti_metrics_new(&prometheus_ops, tally) : NULL;
+  if (!metrics) {
+    tti_tally_free(tally);
+    return TT_ENOMEM;
   }
-  *metrics = (tt_metrics){.ops = &prometheus_ops, .self = p};
   *out_metrics = metrics;
   return TT_OK;
-
-fail:
-  while (made > 0)
-    series_table_fini(&p->tables[--made]);
-  free(p);
-  free(metrics);
-  return TT_ENOMEM;
 }
 
 /* ---- Rendering ---- */
@@ -139,51 +55,31 @@ static void append_family(tti_buf *out, const tt_metric_info *info) {
   }
 }
 
-/* The name of the samples; in 0.0.4 the family is called so too. */
-static void append_sample_name(tti_buf *out, const tt_metric_info *info) {
-  append_family(out, info);
-  if (info->kind == TT_METRIC_KIND_COUNTER)
-    tti_buf_append_text(out, "_total");
-}
-
 static void append_comment(tti_buf *out, const tt_metric_info *info,
                            bool openmetrics, const char *keyword) {
   tti_buf_append_text(out, "# ");
   tti_buf_append_text(out, keyword);
   tti_buf_append_char(out, ' ');
-  if (openmetrics)
-    append_family(out, info);
-  else
-    append_sample_name(out, info);
+  append_family(out, info);
+  /* In 0.0.4 the family is called as its samples are. */
+  if (!openmetrics && info->kind == TT_METRIC_KIND_COUNTER)
+    tti_buf_append_text(out, "_total");
   tti_buf_append_char(out, ' ');
 }
 
 static void append_head(tti_buf *out, const tt_metric_info *info,
                         bool openmetrics) {
+  static const char *const kinds[] = {"counter\n", "gauge\n", "histogram\n"};
   append_comment(out, info, openmetrics, "HELP");
   append_escaped(out, info->help, openmetrics);
   tti_buf_append_char(out, '\n');
   append_comment(out, info, openmetrics, "TYPE");
-  tti_buf_append_text(out, info->kind == TT_METRIC_KIND_COUNTER ? "counter\n"
-                                                                : "gauge\n");
+  tti_buf_append_text(out, kinds[info->kind]);
   if (openmetrics && *info->unit) {
     append_comment(out, info, openmetrics, "UNIT");
     tti_buf_append_text(out, info->unit);
     tti_buf_append_char(out, '\n');
   }
-}
-
-static void append_labels(tti_buf *out, const tt_metric_info *info,
-                          const char *const *values) {
-  for (int i = 0; i < 2 && info->labels[i]; i++) {
-    tti_buf_append_char(out, i == 0 ? '{' : ',');
-    tti_buf_append_text(out, info->labels[i]);
-    tti_buf_append_text(out, "=\"");
-    append_escaped(out, values[i], true);
-    tti_buf_append_char(out, '"');
-  }
-  if (info->labels[0])
-    tti_buf_append_char(out, '}');
 }
 
 /* Whole numbers, which most gauges are, for the eye: 1234000, not 1.234e+06. */
@@ -198,62 +94,106 @@ static void append_double(tti_buf *out, double value) {
     tti_json_write_double(out, value);
 }
 
-static void append_sample(tti_buf *out, const tt_metric_info *info,
-                          const char *const *labels, uint64_t value) {
-  append_sample_name(out, info);
-  append_labels(out, info, labels);
-  tti_buf_append_char(out, ' ');
-  if (info->kind == TT_METRIC_KIND_COUNTER) {
-    tti_buf_append_u64(out, value);
-  } else {
-    double real;
-    memcpy(&real, &value, sizeof(real));
-    append_double(out, real);
+typedef struct rendering {
+  tti_buf out;
+  bool openmetrics;
+  const tt_metric_info *open; /* whose head is written */
+} rendering;
+
+/* `bound`: of a histogram's bucket; else NULL. Labels are compared as texts, so
+ * OpenMetrics says how a whole number is written there. */
+static void append_labels(rendering *r, const tt_metric_info *info,
+                          const char *const *values, const double *bound) {
+  tti_buf *out = &r->out;
+  char before = '{';
+  for (int i = 0; i < 2 && info->labels[i]; i++) {
+    tti_buf_append_char(out, before);
+    tti_buf_append_text(out, info->labels[i]);
+    tti_buf_append_text(out, "=\"");
+    append_escaped(out, values[i], true);
+    tti_buf_append_char(out, '"');
+    before = ',';
   }
+  if (bound) {
+    tti_buf_append_char(out, before);
+    tti_buf_append_text(out, "le=\"");
+    append_double(out, *bound);
+    if (r->openmetrics && isfinite(*bound) && *bound == trunc(*bound))
+      tti_buf_append_text(out, ".0");
+    tti_buf_append_char(out, '"');
+  }
+  if (bound || info->labels[0])
+    tti_buf_append_char(out, '}');
+}
+
+static void append_value(tti_buf *out, double value) {
+  tti_buf_append_char(out, ' ');
+  append_double(out, value);
   tti_buf_append_char(out, '\n');
 }
 
-static uint64_t sum_stripes(prometheus *p, tt_metric id) {
-  uint64_t sum = 0;
-  for (unsigned i = 0; i < STRIPES; i++)
-    sum +=
-        atomic_load_explicit(&p->stripes[i].counts[id], memory_order_relaxed);
-  return sum;
+static void append_count(tti_buf *out, uint64_t count) {
+  tti_buf_append_char(out, ' ');
+  tti_buf_append_u64(out, count);
+  tti_buf_append_char(out, '\n');
 }
 
-/* An unlabelled counter is shown from the start, since rates need the 0; what
- * else has no value yet is left out. */
-static void append_metric(tti_buf *out, prometheus *p, tt_metric id,
-                          bool openmetrics, const series **room) {
-  const tt_metric_info *info = tt_metric_lookup(id);
-  if (info->kind == TT_METRIC_KIND_COUNTER && label_count(info) == 0) {
-    append_head(out, info, openmetrics);
-    append_sample(out, info, NULL, sum_stripes(p, id));
-    return;
+/* What comes before the value. */
+static void append_name(rendering *r, const tt_metric_info *info,
+                        const char *suffix, const tti_sample *sample,
+                        const double *bound) {
+  append_family(&r->out, info);
+  tti_buf_append_text(&r->out, suffix);
+  append_labels(r, info, sample->labels, bound);
+}
+
+static void append_histogram(rendering *r, const tt_metric_info *info,
+                             const tti_sample *sample) {
+  uint64_t below = 0;
+  for (size_t i = 0; i <= TTI_BOUNDS; i++) {
+    double bound = i < TTI_BOUNDS ? tti_bounds[i] : INFINITY;
+    below += sample->buckets[i];
+    append_name(r, info, "_bucket", sample, &bound);
+    append_count(&r->out, below);
   }
-  size_t count = series_list(&p->tables[id], room);
-  if (count > 0)
-    append_head(out, info, openmetrics);
-  for (size_t i = 0; i < count; i++)
-    append_sample(out, info, room[i]->labels,
-                  atomic_load_explicit(&room[i]->value, memory_order_relaxed));
+  append_name(r, info, "_sum", sample, NULL);
+  append_value(&r->out, sample->value);
+  append_name(r, info, "_count", sample, NULL);
+  append_count(&r->out, sample->count);
+}
+
+static void append_sample(void *context, const tt_metric_info *info,
+                          const tti_sample *sample) {
+  rendering *r = context;
+  if (r->open != info)
+    append_head(&r->out, info, r->openmetrics);
+  r->open = info;
+  switch (info->kind) {
+  case TT_METRIC_KIND_COUNTER:
+    append_name(r, info, "_total", sample, NULL);
+    append_count(&r->out, sample->count);
+    break;
+  case TT_METRIC_KIND_GAUGE:
+    append_name(r, info, "", sample, NULL);
+    append_value(&r->out, sample->value);
+    break;
+  case TT_METRIC_KIND_HISTOGRAM:
+    append_histogram(r, info, sample);
+    break;
+  }
 }
 
 tt_error tt_metrics_prometheus_render(tt_metrics *metrics, bool openmetrics,
                                       char **out_text, size_t *out_len) {
   if (!metrics || metrics->ops != &prometheus_ops || !out_text)
     return TT_EINVAL;
-  const series **room = malloc((TTI_SERIES_MAX + 1) * sizeof(*room));
-  if (!room)
-    return TT_ENOMEM;
-  tti_buf out;
-  tti_buf_init(&out, MAX_RENDER_SIZE);
-  for (unsigned id = 0; id < TT_METRIC_COUNT; id++)
-    append_metric(&out, metrics->self, (tt_metric)id, openmetrics, room);
+  rendering r = {.openmetrics = openmetrics};
+  tti_buf_init(&r.out, MAX_RENDER_SIZE);
+  tt_error error = tti_tally_each(metrics->self, append_sample, &r);
   if (openmetrics)
-    tti_buf_append_text(&out, "# EOF\n");
-  free(room);
-  char *text = tti_buf_take(&out, out_len);
+    tti_buf_append_text(&r.out, "# EOF\n");
+  char *text = error ? NULL : tti_buf_take(&r.out, out_len);
+  tti_buf_fini(&r.out);
   if (!text)
     return TT_ENOMEM;
   *out_text = text;

@@ -161,26 +161,75 @@ static unsigned count_lines(const char *text, const char *start) {
   return count;
 }
 
-/* A thousand label sets; what comes after goes to "other" and is counted, those
- * that are there go on. */
+/* 256 routes; what comes after goes to "other" and is counted, those that are
+ * there go on. */
 static void folds_what_is_too_many(void **state) {
   (void)state;
   tt_metrics *m = backend();
   char route[32];
   for (int round = 0; round < 2; round++)
-    for (int i = 0; i < 1300; i++) {
+    for (int i = 0; i < 300; i++) {
       snprintf(route, sizeof(route), "/r%d", i);
       tt_metrics_add(m, TT_METRIC_HTTP_REQUESTS, 1, route, "2xx");
     }
-  tt_metrics_add(m, TT_METRIC_HTTP_REQUESTS, 5, "other", "other");
+  tt_metrics_add(m, TT_METRIC_HTTP_REQUESTS, 5, "other", "2xx");
   char *text = render(m, false);
-  assert_int_equal(count_lines(text, "\ntelltale_http_requests_total{"), 1001);
-  assert_non_null(strstr(text, "route=\"/r999\",status=\"2xx\"} 2\n"));
-  assert_null(strstr(text, "/r1000\""));
-  assert_non_null(strstr(text, "route=\"other\",status=\"other\"} 605\n"));
+  assert_int_equal(count_lines(text, "\ntelltale_http_requests_total{"), 257);
+  assert_non_null(strstr(text, "route=\"/r255\",status=\"2xx\"} 2\n"));
+  assert_null(strstr(text, "/r256\""));
+  assert_non_null(strstr(text, "route=\"other\",status=\"2xx\"} 93\n"));
   assert_non_null(strstr(text, "telltale_metrics_labels_overflow_total{"
-                               "metric=\"http_requests\"} 600\n"));
+                               "metric=\"http_requests\"} 88\n"));
   free(text);
+  tt_metrics_free(m);
+}
+
+/* Whatever two labels are made of, so many sets and no more. */
+static void folds_sets_that_are_too_many(void **state) {
+  (void)state;
+  tt_metrics *m = backend();
+  char category[32];
+  for (int i = 0; i < 2100; i++) {
+    snprintf(category, sizeof(category), "c%d", i);
+    tt_metrics_add(m, TT_METRIC_SESSION_EVENTS, 1, "published", category);
+  }
+  char *text = render(m, false);
+  assert_int_equal(count_lines(text, "\ntelltale_session_events_total{"), 2001);
+  assert_non_null(
+      strstr(text, "outcome=\"published\",category=\"c1999\"} 1\n"));
+  assert_non_null(strstr(text, "outcome=\"other\",category=\"other\"} 100\n"));
+  free(text);
+  tt_metrics_free(m);
+}
+
+/* Buckets are cumulative, bounds are inclusive, the last one is the count. */
+static void renders_histograms(void **state) {
+  (void)state;
+  static const double values[] = {0.001, 0.005, 0.3, 1, 29, 31, 0.0625};
+  tt_metrics *m = backend();
+  assert_null(family(m, false, "telltale_webhook_attempt_duration_seconds"));
+  for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+    tt_metrics_observe(m, TT_METRIC_WEBHOOK_DURATION, values[i], NULL, NULL);
+  tt_metrics_observe(m, TT_METRIC_WEBHOOK_DURATION, NAN, NULL, NULL);
+#define DURATION "telltale_webhook_attempt_duration_seconds"
+  assert_family(
+      m, false, DURATION,
+      "# HELP " DURATION " How long an attempt to deliver took\n"
+      "# TYPE " DURATION " histogram\n" DURATION
+      "_bucket{le=\"0.005\"} 2\n" DURATION "_bucket{le=\"0.01\"} 2\n" DURATION
+      "_bucket{le=\"0.025\"} 2\n" DURATION "_bucket{le=\"0.05\"} 2\n" DURATION
+      "_bucket{le=\"0.1\"} 3\n" DURATION "_bucket{le=\"0.25\"} 3\n" DURATION
+      "_bucket{le=\"0.5\"} 4\n" DURATION "_bucket{le=\"1\"} 5\n" DURATION
+      "_bucket{le=\"2.5\"} 5\n" DURATION "_bucket{le=\"5\"} 5\n" DURATION
+      "_bucket{le=\"10\"} 5\n" DURATION "_bucket{le=\"30\"} 6\n" DURATION
+      "_bucket{le=\"+Inf\"} 7\n" DURATION "_sum 61.3685\n" DURATION
+      "_count 7\n");
+  char *open = family(m, true, DURATION);
+  assert_non_null(strstr(open, "\n# UNIT " DURATION " seconds\n"));
+  assert_non_null(strstr(open, "_bucket{le=\"1.0\"} 5\n"));
+  assert_non_null(strstr(open, "_bucket{le=\"2.5\"} 5\n"));
+  assert_non_null(strstr(open, "_bucket{le=\"+Inf\"} 7\n"));
+  free(open);
   tt_metrics_free(m);
 }
 
@@ -207,6 +256,7 @@ static void *add_many(void *metrics) {
   char reason[32];
   for (int i = 0; i < EACH; i++) {
     tt_metrics_add(metrics, TT_METRIC_EVENTS_RECEIVED, 3, NULL, NULL);
+    tt_metrics_observe(metrics, TT_METRIC_WEBHOOK_DURATION, 0.5, NULL, NULL);
     snprintf(reason, sizeof(reason), "r%d", i % 50);
     tt_metrics_add(metrics, TT_METRIC_EVENTS_REJECTED, 1, reason, NULL);
     tt_metrics_set(metrics, TT_METRIC_STORE_QUEUE, i, NULL, NULL);
@@ -232,6 +282,10 @@ static void sums_exactly(void **state) {
   char *text = render(m, false);
   snprintf(want, sizeof(want), "\ntelltale_events_received_total %d\n",
            THREADS * EACH * 3);
+  assert_non_null(strstr(text, want));
+  snprintf(want, sizeof(want),
+           "\ntelltale_webhook_attempt_duration_seconds_sum %d\n",
+           THREADS * EACH / 2);
   assert_non_null(strstr(text, want));
   for (int i = 0; i < 50; i++) {
     snprintf(want, sizeof(want),
@@ -266,6 +320,8 @@ int main(void) {
       cmocka_unit_test(escapes_what_it_must),
       cmocka_unit_test(renders_every_double),
       cmocka_unit_test(folds_what_is_too_many),
+      cmocka_unit_test(folds_sets_that_are_too_many),
+      cmocka_unit_test(renders_histograms),
       cmocka_unit_test(cuts_long_values),
       cmocka_unit_test(sums_exactly),
       cmocka_unit_test(renders_only_its_own),
