@@ -43,4 +43,30 @@ const char tables_schema[] =
     " REFERENCES deliveries(n) ON DELETE CASCADE, attempt INTEGER NOT NULL,"
     " at_us INTEGER NOT NULL, duration_us INTEGER NOT NULL, status INTEGER,"
     " response BLOB, error TEXT, PRIMARY KEY(delivery_n, attempt))"
+    " WITHOUT ROWID;"
+
+    /* `keys` has a bit for each row of fleet_keys that the instance has sent;
+     * expect_next_us is 0 when no more updates are expected, `ended` says why:
+     * 1 (stop), 410 or 451. */
+    "CREATE TABLE fleet_instances(n INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE, first_us INTEGER NOT NULL,"
+    " last_us INTEGER NOT NULL, timestamp_us INTEGER,"
+    " expect_next_us INTEGER NOT NULL, ended INTEGER NOT NULL,"
+    " updates INTEGER NOT NULL, skewed INTEGER NOT NULL,"
+    " fields TEXT NOT NULL, keys BLOB NOT NULL);"
+    "CREATE INDEX fleet_instances_last ON fleet_instances(last_us, n);"
+    "CREATE INDEX fleet_instances_due ON fleet_instances(expect_next_us, n)"
+    " WHERE expect_next_us > 0;"
+
+    "CREATE TABLE fleet_updates(n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " instance_n INTEGER NOT NULL, received_us INTEGER NOT NULL,"
+    " timestamp_us INTEGER, expect_next_us INTEGER NOT NULL, data BLOB);"
+    "CREATE INDEX fleet_updates_of_instance ON fleet_updates(instance_n, n);"
+
+    "CREATE TABLE fleet_keys(n INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
+    " shapes INTEGER NOT NULL, instances INTEGER NOT NULL,"
+    " first_us INTEGER NOT NULL, last_us INTEGER NOT NULL);"
+
+    /* What the tables of the fleet hold: instances, keys, keys_other. */
+    "CREATE TABLE fleet_totals(name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
     " WITHOUT ROWID;";
