@@ -1,5 +1,6 @@
 #include "server/access.h"
 
+#include "lib/base/thread.h"
 #include "lib/json/write.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
@@ -181,7 +182,7 @@ static tt_error start(access_log *log, tti_buf *error) {
   if (!log->spare)
     log->spare = malloc(BUFFER_BYTES);
   log->started = log->lines.bytes && log->spare &&
-                 pthread_create(&log->thread, NULL, run, log) == 0;
+                 tti_thread_start(&log->thread, run, log);
   if (log->started)
     return TT_OK;
   tti_buf_append_text(error, "the access log cannot start: out of memory or "

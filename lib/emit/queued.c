@@ -1,8 +1,8 @@
 #include "lib/emit/queued.h"
 
+#include "lib/base/thread.h"
 #include "lib/emit/fork.h"
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -46,19 +46,6 @@ static void *run(void *context) {
   return NULL;
 }
 
-/* The host's signals are for the host's threads: ours blocks them all. */
-static bool start_thread(side *s) {
-  sigset_t all, before;
-  sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before))
-    return false;
-  bool ok = pthread_create(&s->thread, NULL, run, s) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (ok)
-    pthread_setname_np(s->thread, "telltale-emit");
-  return ok;
-}
-
 /* Starts the thread unless it runs; cheap once it does. False: not possible
  * now, what is queued waits for a later start. */
 static bool start(side *s) {
@@ -71,7 +58,9 @@ static bool start(side *s) {
           &s->thread_state, &state, THREAD_STARTING, memory_order_relaxed,
           memory_order_relaxed))
     return true;
-  bool ok = start_thread(s);
+  bool ok = tti_thread_start(&s->thread, run, s);
+  if (ok)
+    pthread_setname_np(s->thread, "telltale-emit");
   atomic_store_explicit(&s->thread_state, ok ? THREAD_RUNNING : THREAD_NONE,
                         memory_order_relaxed);
   return ok;

@@ -3,12 +3,12 @@
 #include "lib/base/cond.h"
 #include "lib/base/log.h"
 #include "lib/base/random.h"
+#include "lib/base/thread.h"
 #include "lib/fleet/kept.h"
 #include "lib/fleet/process.h"
 #include "lib/fleet/reply.h"
 #include "lib/fleet/update.h"
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #define USER_AGENT "telltale/" TELLTALE_VERSION
@@ -359,19 +359,6 @@ no_lock:
   return NULL;
 }
 
-/* The host's signals are for the host's threads: ours blocks them all. */
-static bool start_thread(tti_cycle *c) {
-  sigset_t all, before;
-  sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before))
-    return false;
-  bool ok = pthread_create(&c->thread, NULL, run, c) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (ok)
-    pthread_setname_np(c->thread, "telltale-fleet");
-  return ok;
-}
-
 tt_error tti_cycle_start(tti_cycle *cycle) {
   pthread_mutex_lock(&cycle->lock);
   bool may = !cycle->started && !cycle->stopping;
@@ -379,9 +366,11 @@ tt_error tti_cycle_start(tti_cycle *cycle) {
   pthread_mutex_unlock(&cycle->lock);
   if (!may)
     return TT_ESTATE;
-  cycle->joinable = start_thread(cycle);
-  if (cycle->joinable)
+  cycle->joinable = tti_thread_start(&cycle->thread, run, cycle);
+  if (cycle->joinable) {
+    pthread_setname_np(cycle->thread, "telltale-fleet");
     return TT_OK;
+  }
   pthread_mutex_lock(&cycle->lock);
   cycle->started = false;
   pthread_mutex_unlock(&cycle->lock);

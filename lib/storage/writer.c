@@ -1,8 +1,8 @@
 #include "lib/storage/internal.h"
 
 #include "lib/base/cond.h"
+#include "lib/base/thread.h"
 #include "lib/base/time.h"
-#include <signal.h>
 #include <stdlib.h>
 
 #define LETTERS_BYTES   ((size_t)64 << 20)
@@ -217,18 +217,14 @@ tt_error tt_storage_writer_start(tt_storage_writer *writer) {
   tt_error error = begin(writer);
   if (error)
     return error;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_mutex_lock(&writer->mutex);
   writer->threaded = true;
-  if (pthread_create(&writer->thread, NULL, thread_main, writer)) {
+  if (!tti_thread_start(&writer->thread, thread_main, writer)) {
     writer->threaded = false;
     writer->state = WRITER_NEW;
     error = TT_ENOMEM;
   }
   pthread_mutex_unlock(&writer->mutex);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
   return error;
 }
 

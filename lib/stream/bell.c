@@ -1,8 +1,8 @@
 #include "lib/stream/internal.h"
 
 #include "lib/base/cond.h"
+#include "lib/base/thread.h"
 #include "lib/base/time.h"
-#include <signal.h>
 
 /* Waking a reader costs a syscall and more, so publishers do not wake readers:
  * they ring the bell, and only while it sleeps (`armed`). The bell's thread
@@ -132,12 +132,7 @@ static tt_error start(tt_stream *stream) {
   bell *b = &stream->bell;
   if (b->started)
     return TT_OK;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&b->thread, NULL, bell_run, stream);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed)
+  if (!tti_thread_start(&b->thread, bell_run, stream))
     return TT_ENOMEM;
   b->started = true;
   b->asleep = true;

@@ -1,11 +1,11 @@
 #include "server/backup/backup.h"
 
+#include "lib/base/thread.h"
 #include "lib/json/write.h"
 #include "server/io/log.h"
 
 #include <jansson.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 typedef enum backup_state { NONE, RUNNING, DONE, FAILED } backup_state;
@@ -68,7 +68,6 @@ static void *run(void *context) {
 
 /* Under the mutex; nothing is running. TT_ENOMEM. Takes the path. */
 static tt_error start(backup *b, char *path, bool force) {
-  sigset_t all, old;
   if (b->started)
     pthread_join(b->thread, NULL); /* it ended */
   free(b->path);
@@ -77,11 +76,7 @@ static tt_error start(backup *b, char *path, bool force) {
   b->cancelled = false;
   b->state = RUNNING;
   b->done_bytes = b->total_bytes = b->head_seq = 0;
-  /* Signals belong to the main thread. */
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  b->started = pthread_create(&b->thread, NULL, run, b) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  b->started = tti_thread_start(&b->thread, run, b);
   if (b->started)
     return TT_OK;
   b->state = NONE;

@@ -1,10 +1,10 @@
 #include "server/io/loop.h"
 
+#include "lib/base/thread.h"
 #include "server/testing/fault.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,16 +93,8 @@ static void *run(void *argument) {
 
 tt_error loop_start(loop *l) {
   assert(!l->started);
-  sigset_t all, before;
-  sigfillset(&all);
-  /* The new thread inherits the mask. */
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&l->thread, NULL, run, l);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed)
-    return TT_EIO;
-  l->started = true;
-  return TT_OK;
+  l->started = tti_thread_start(&l->thread, run, l);
+  return l->started ? TT_OK : TT_EIO;
 }
 
 /* Unreferenced, not closed: tasks still run while other handles live, and a

@@ -1,10 +1,10 @@
 #include "server/io/watchdog.h"
 
 #include "lib/base/cond.h"
+#include "lib/base/thread.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,15 +269,11 @@ static void *run(void *argument) {
 /* ---- Life ---- */
 
 tt_error watchdog_start(watchdog *w) {
-  sigset_t all, before;
   for (size_t i = 0; i < w->count; i++) {
     w->watches[i].moved_us = server_monotonic_us();
     set_stuck(w, &w->watches[i], false);
   }
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  w->started = pthread_create(&w->thread, NULL, run, w) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  w->started = tti_thread_start(&w->thread, run, w);
   return w->started ? TT_OK : TT_EIO;
 }
 

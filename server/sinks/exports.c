@@ -1,7 +1,7 @@
 #include "server/sinks/internal.h"
 
+#include "lib/base/thread.h"
 #include "server/io/log.h"
-#include <signal.h>
 #include <stdlib.h>
 
 /* The exports of sessions are switched from wherever a session is changed,
@@ -52,13 +52,9 @@ static void *exports_main(void *context) {
 
 /* Under the mutex. */
 static bool start_thread(sinks *all) {
-  sigset_t every, old;
   if (all->threaded)
     return true;
-  sigfillset(&every);
-  pthread_sigmask(SIG_SETMASK, &every, &old);
-  all->threaded = pthread_create(&all->thread, NULL, exports_main, all) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  all->threaded = tti_thread_start(&all->thread, exports_main, all);
   return all->threaded;
 }
 

@@ -2,11 +2,11 @@
 
 #include "lib/base/backoff.h"
 #include "lib/base/cond.h"
+#include "lib/base/thread.h"
 #include "lib/storage/storage.h"
 #include "server/io/log.h"
 #include "server/sinks/source.h"
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -76,17 +76,6 @@ static void *sink_main(void *context) {
   pthread_cond_broadcast(&s->ended_cond);
   pthread_mutex_unlock(&s->mutex);
   return NULL;
-}
-
-/* Signals belong to the main thread. */
-static bool start_thread(pthread_t *out_thread, void *(*main)(void *),
-                         void *context) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  bool started = pthread_create(out_thread, NULL, main, context) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  return started;
 }
 
 /* ---- Made ---- */
@@ -195,7 +184,7 @@ tt_error sink_start(const sinks_options *options, const sink_plan *plan,
   if (!error)
     error = make_writer(options, plan, out_error, s);
   if (!error) {
-    s->started = start_thread(&s->thread, sink_main, s);
+    s->started = tti_thread_start(&s->thread, sink_main, s);
     error = s->started ? TT_OK : TT_ENOMEM;
   }
   if (error) {
@@ -281,7 +270,7 @@ tt_error sink_requeue_start(sink *s) {
     if (s->requeue_started)
       pthread_join(s->requeue_thread, NULL); /* it ended */
     s->requeue = (sink_requeue){.state = SINK_REQUEUE_RUNNING};
-    s->requeue_started = start_thread(&s->requeue_thread, requeue_main, s);
+    s->requeue_started = tti_thread_start(&s->requeue_thread, requeue_main, s);
     if (!s->requeue_started) {
       s->requeue.state = SINK_REQUEUE_NONE;
       error = TT_ENOMEM;

@@ -1,5 +1,6 @@
 #include "server/testing/control.h"
 
+#include "lib/base/thread.h"
 #include "server/testing/clock.h"
 #include "server/testing/fault.h"
 #include "server/testing/vfs.h"
@@ -7,7 +8,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,12 +238,8 @@ static int listen_at(const char *path) {
 }
 
 static bool start_thread(control *all) {
-  sigset_t every, before;
   pthread_t thread;
-  sigfillset(&every);
-  pthread_sigmask(SIG_SETMASK, &every, &before);
-  bool started = pthread_create(&thread, NULL, serve, all) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  bool started = tti_thread_start(&thread, serve, all);
   if (started)
     pthread_detach(thread);
   return started;

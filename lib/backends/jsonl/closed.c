@@ -1,10 +1,10 @@
 #include "lib/backends/jsonl/closed.h"
 
 #include "lib/base/log.h"
+#include "lib/base/thread.h"
 #include "lib/base/time.h"
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,11 +140,7 @@ void tti_closed_tidy(tti_closed *closed) {
   if (!closed->visit && !closed->keep)
     return;
   join(closed);
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  closed->working = pthread_create(&closed->thread, NULL, tidy, closed) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  closed->working = tti_thread_start(&closed->thread, tidy, closed);
   if (!closed->working)
     tti_log(&closed->log, TT_LEVEL_WARN,
             "storage jsonl: no thread to deal with the closed files of %s",

@@ -1,7 +1,7 @@
 #include "server/store/memory/memory.h"
 
+#include "lib/base/thread.h"
 #include "server/store/scan.h"
-#include <signal.h>
 #include <stdlib.h>
 
 /* The reading thread. The lock is held for one chunk at a time, so a long scan
@@ -126,11 +126,7 @@ static void *read_main(void *argument) {
 tt_error memory_reads_start(memory_store *m) {
   pthread_mutex_init(&m->read_lock, NULL);
   pthread_cond_init(&m->read_ready, NULL);
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  m->read_started = pthread_create(&m->read_thread, NULL, read_main, m) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  m->read_started = tti_thread_start(&m->read_thread, read_main, m);
   return m->read_started ? TT_OK : TT_ENOMEM;
 }
 

@@ -2,13 +2,13 @@
 
 #include "lib/base/cond.h"
 #include "lib/base/random.h"
+#include "lib/base/thread.h"
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include "server/store/sqlite/lock.h"
 #include "server/store/sqlite/schema.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -360,16 +360,11 @@ static int load_uuid(sqlite_store *s) {
 }
 
 static tt_error start_threads(sqlite_store *s) {
-  /* Signals belong to the main thread. */
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
   s->writer_started =
-      pthread_create(&s->writer_thread, NULL, sqlite_writer_main, s) == 0;
+      tti_thread_start(&s->writer_thread, sqlite_writer_main, s);
   bool started = s->writer_started;
   for (size_t i = 0; started && i < SQLITE_READERS; i++)
     started = sqlite_start_reader(s, &s->roles[i]);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
   return started ? TT_OK : TT_ENOMEM;
 }
 

@@ -1,6 +1,6 @@
 #include "server/store/sqlite/sqlite.h"
 
-#include <signal.h>
+#include "lib/base/thread.h"
 #include <stdio.h>
 
 /* What the watchdog sees of the threads, and the one thing that it may do: put
@@ -36,7 +36,7 @@ bool sqlite_start_reader(sqlite_store *s, reader **role) {
     if (r->started)
       pthread_join(r->thread, NULL);
     r->ended = r->retired = false;
-    r->started = pthread_create(&r->thread, NULL, sqlite_reader_main, r) == 0;
+    r->started = tti_thread_start(&r->thread, sqlite_reader_main, r);
     if (r->started)
       *role = r;
     return r->started;
