@@ -1,5 +1,7 @@
 #include "server/store/tables/tables.h"
 
+#include "lib/base/hex.h"
+#include "lib/base/random.h"
 #include "server/testing/fault.h"
 #include <stdio.h>
 
@@ -105,6 +107,14 @@ uint64_t tx_changes(const store_tx *tx) {
 
 int64_t tx_last_rowid(const store_tx *tx) {
   return sqlite3_last_insert_rowid(tx->db);
+}
+
+void tables_new_id(const char *prefix, char out_id[TABLES_ID_SIZE]) {
+  unsigned char bytes[16];
+  char digits[2 * sizeof bytes + 1];
+  tti_random_bytes(bytes, sizeof bytes);
+  tti_hex(bytes, sizeof bytes, digits);
+  snprintf(out_id, TABLES_ID_SIZE, "%s%s", prefix, digits);
 }
 
 /* ---- Jobs and reads ---- */

@@ -57,6 +57,12 @@ tt_error tx_end(store_tx *tx, sqlite3_stmt *stmt);
 /* tx_step for what returns no row, and tx_end. */
 tt_error tx_run(store_tx *tx, sqlite3_stmt *stmt);
 
+#define TABLES_ID_SIZE 40
+
+/* A random id: the prefix (at most 6 bytes, such as "wh_") and 32 hex digits.
+ */
+void tables_new_id(const char *prefix, char out_id[TABLES_ID_SIZE]);
+
 /* Rows that the last statement wrote or deleted. */
 uint64_t tx_changes(const store_tx *tx);
 int64_t tx_last_rowid(const store_tx *tx);
