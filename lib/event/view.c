@@ -128,3 +128,15 @@ void tti_view_render(tti_buf *out, tti_view view, uint64_t seq,
   else
     render_relay(out, seq, record);
 }
+
+tt_error tti_view_render_event(tti_buf *out, tti_buf *metadata, uint64_t seq,
+                               const tt_event *event) {
+  tti_record record;
+  tti_buf_clear(metadata);
+  tt_error error =
+      tti_record_from_event(event, TTI_KIND_RELAY, metadata, &record);
+  if (error)
+    return error;
+  render_envelope(out, seq, &record);
+  return out->error;
+}

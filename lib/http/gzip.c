@@ -1,15 +1,18 @@
 #include "lib/http/gzip.h"
 
-#include <zlib.h>
-
 /* zlib: a window of 32 KiB, with a gzip head and tail. */
 #define GZIP_WINDOW (15 + 16)
 #define GZIP_MEMORY 8
 
+int tti_gzip_init(z_stream *out_stream) {
+  *out_stream = (z_stream){0};
+  return deflateInit2(out_stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW,
+                      GZIP_MEMORY, Z_DEFAULT_STRATEGY);
+}
+
 tt_error tti_gzip(tti_slice bytes, tti_buf *out) {
-  z_stream z = {0};
-  if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
+  z_stream z;
+  if (tti_gzip_init(&z) != Z_OK)
     return TT_ENOMEM;
   uLong bound = deflateBound(&z, (uLong)bytes.len);
   char *at = tti_buf_reserve(out, bound);

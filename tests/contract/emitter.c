@@ -1,4 +1,4 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include "tests/sink.h"
 #include <telltale/logger.h>
@@ -6,8 +6,6 @@
 /* What every emitter promises, whatever is behind it: what was emitted before a
  * flush has arrived after it, once, in order, as it was given; or it is
  * counted. Run on each implementation. */
-
-#define LONG_MS 30000
 
 typedef struct fixture fixture;
 
@@ -186,20 +184,10 @@ static const implementation implementations[] = {
 
 /* -- The suite. -- */
 
-static tt_emitter_stats stats_of(fixture *f) {
-  tt_emitter_stats s;
-  uint64_t dropped = 0;
-  tt_emitter_stats_get(f->emitter, &s);
-  for (int i = 0; i < TT_DROP_REASON_COUNT; i++)
-    dropped += s.dropped[i];
-  assert_int_equal(s.emitted, s.sent + s.queued + dropped);
-  return s;
-}
-
 /* Everything that was emitted; NULL when this one keeps nothing. */
 static json_t *flushed(fixture *f, size_t count) {
   assert_int_equal(tt_emitter_flush(f->emitter, LONG_MS), TT_OK);
-  tt_emitter_stats stats = stats_of(f);
+  tt_emitter_stats stats = stats_of(f->emitter);
   assert_int_equal(stats.queued, 0);
   if (!f->of->arrived) {
     assert_int_equal(stats.emitted, 0);
@@ -348,7 +336,7 @@ typedef struct emitting {
   int thread;
 } emitting;
 
-static void *emit_run(void *context) {
+static void *emit_many(void *context) {
   emitting *e = context;
   for (int i = 0; i < RUN; i++)
     tt_emit(e->emitter, "run", tt_int("thread", e->thread), tt_int("i", i));
@@ -360,7 +348,7 @@ static void threads_keep_their_order(fixture *f) {
   emitting runs[THREADS];
   for (int i = 0; i < THREADS; i++) {
     runs[i] = (emitting){f->emitter, i};
-    assert_int_equal(pthread_create(&threads[i], NULL, emit_run, &runs[i]), 0);
+    assert_int_equal(pthread_create(&threads[i], NULL, emit_many, &runs[i]), 0);
   }
   for (int i = 0; i < THREADS; i++)
     pthread_join(threads[i], NULL);
@@ -379,7 +367,7 @@ static void threads_keep_their_order(fixture *f) {
 
 static void flushing_nothing_is_at_once(fixture *f) {
   assert_int_equal(tt_emitter_flush(f->emitter, 0), TT_OK);
-  assert_int_equal(stats_of(f).emitted, 0);
+  assert_int_equal(stats_of(f->emitter).emitted, 0);
 }
 
 static void no_emitter_is_no_trouble(fixture *f) {

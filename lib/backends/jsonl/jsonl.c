@@ -182,18 +182,6 @@ static int rotate(jsonl *j, size_t more) {
   return error;
 }
 
-static tt_error render(jsonl *j, const tt_envelope *e) {
-  tti_record record;
-  tti_buf_clear(&j->metadata);
-  tt_error error =
-      tti_record_from_event(&e->event, TTI_KIND_RELAY, &j->metadata, &record);
-  if (error)
-    return error;
-  tti_view_render(&j->lines, TTI_VIEW_ENVELOPE, e->seq, &record);
-  tti_buf_append_char(&j->lines, '\n');
-  return j->lines.error;
-}
-
 static size_t count_lines(tti_slice text) {
   size_t count = 0;
   const char *at = text.ptr, *end = text.ptr + text.len;
@@ -233,8 +221,11 @@ static tt_error jsonl_append(void *self, const tt_envelope *envelopes,
   size_t written;
   tti_buf_clear(&j->lines);
   for (size_t i = 0; i < count; i++) {
-    tt_error error = render(j, &envelopes[i]);
-    if (error)
+    const tt_envelope *e = &envelopes[i];
+    tt_error error =
+        tti_view_render_event(&j->lines, &j->metadata, e->seq, &e->event);
+    tti_buf_append_char(&j->lines, '\n');
+    if (error || (error = j->lines.error))
       return error;
   }
   int error = write_lines(j, &written);

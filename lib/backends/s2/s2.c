@@ -146,18 +146,6 @@ static tt_error s2_open(void *self, int timeout_ms, uint64_t *out_seq,
 
 /* ---- Appending ---- */
 
-static tt_error render(s2 *s, const tt_envelope *e) {
-  tti_record record;
-  tti_buf_clear(&s->envelope);
-  tti_buf_clear(&s->metadata);
-  tt_error error =
-      tti_record_from_event(&e->event, TTI_KIND_RELAY, &s->metadata, &record);
-  if (error)
-    return error;
-  tti_view_render(&s->envelope, TTI_VIEW_ENVELOPE, e->seq, &record);
-  return s->envelope.error;
-}
-
 /* As many as one request takes, at least one. */
 static tt_error build(s2 *s, const tt_envelope *envelopes, size_t count,
                       size_t *out_taken) {
@@ -167,11 +155,13 @@ static tt_error build(s2 *s, const tt_envelope *envelopes, size_t count,
   tti_buf_append_text(out, "{\"records\":[");
   for (; taken < count; taken++) {
     char seq[24];
-    tt_error error = render(s, &envelopes[taken]);
+    const tt_envelope *e = &envelopes[taken];
+    tti_buf_clear(&s->envelope);
+    tt_error error =
+        tti_view_render_event(&s->envelope, &s->metadata, e->seq, &e->event);
     if (error)
       return error;
-    int digits = snprintf(seq, sizeof(seq), "%llu",
-                          (unsigned long long)envelopes[taken].seq);
+    int digits = snprintf(seq, sizeof(seq), "%llu", (unsigned long long)e->seq);
     /* 8 bytes a record, 2 a header, and the texts. */
     metered += 8 + 2 + strlen("seq") + (size_t)digits + s->envelope.len;
     if (taken && metered > METERED_MAX)

@@ -1,16 +1,9 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include "tests/fork.h"
 #include "tests/sink.h"
 #include <stdatomic.h>
 #include <sys/wait.h>
-#include <telltale/emitter.h>
-
-/* What a working delivery may take on a slow, busy machine. */
-#define LONG_MS 30000
-
-/* A child that deadlocks must end, and fail, the test. */
-#define CHILD_SECONDS 60
 
 typedef struct fixture {
   sink *sink;
@@ -38,17 +31,6 @@ static int tear_down(void **state) {
   return mixed;
 }
 
-static tt_emitter_stats stats_of(fixture *f) {
-  tt_emitter_stats stats;
-  tt_emitter_stats_get(f->emitter, &stats);
-  return stats;
-}
-
-static void emit_run(fixture *f, int first, int count) {
-  for (int i = first; i < first + count; i++)
-    tt_emit(f->emitter, "run", tt_int("i", i));
-}
-
 static int exit_of(pid_t child) {
   int status = 0;
   if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
@@ -58,19 +40,20 @@ static int exit_of(pid_t child) {
 
 static void a_child_finds_it_empty(void **state) {
   fixture *f = *state;
-  emit_run(f, 0, 10);
+  emit_run(f->emitter, 0, 10);
   pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
     tt_emitter_set_agent_id(f->emitter, "child");
-    bool ok = stats_of(f).emitted == 0 && stats_of(f).queued == 0 &&
+    bool ok = stats_of(f->emitter).emitted == 0 &&
+              stats_of(f->emitter).queued == 0 &&
               tt_emitter_flush(f->emitter, 0) == TT_OK;
     tt_emitter_free(f->emitter);
     _exit(ok ? 0 : 1);
   }
   assert_int_equal(exit_of(child), 0);
-  assert_int_equal(stats_of(f).emitted, 10);
-  assert_int_equal(stats_of(f).queued, 10);
+  assert_int_equal(stats_of(f->emitter).emitted, 10);
+  assert_int_equal(stats_of(f->emitter).queued, 10);
 }
 
 /* ThreadSanitizer cannot follow a thread that is started in a child of a
@@ -81,21 +64,22 @@ static void a_child_emits_and_its_parent_goes_on(void **state) {
   fixture *f = *state;
   f->sink->steps[f->sink->step_count++] = (sink_step){.act = SINK_HANG};
   sink_listen(f->sink);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   sink_await_requests(f->sink, 1);
-  emit_run(f, 1, 9);
+  emit_run(f->emitter, 1, 9);
   pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
-    emit_run(f, 100, 1);
+    emit_run(f->emitter, 100, 1);
     bool ok = tt_emitter_flush(f->emitter, LONG_MS) == TT_OK &&
-              stats_of(f).emitted == 1 && stats_of(f).sent == 1;
+              stats_of(f->emitter).emitted == 1 &&
+              stats_of(f->emitter).sent == 1;
     tt_emitter_free(f->emitter);
     _exit(ok ? 0 : 1);
   }
   assert_int_equal(exit_of(child), 0);
   assert_int_equal(tt_emitter_flush(f->emitter, LONG_MS), TT_OK);
-  assert_int_equal(stats_of(f).sent, 10);
+  assert_int_equal(stats_of(f->emitter).sent, 10);
   /* Each event once, and each process counts its keys for itself. */
   sink_request_count(f->sink);
   bool seen[101] = {false};
@@ -140,8 +124,8 @@ static void a_lock_held_at_the_fork_stops_no_child(void **state) {
     if (child == 0) {
       alarm(CHILD_SECONDS);
       tt_emitter_set_agent_id(f->emitter, "b");
-      emit_run(f, 0, 1);
-      _exit(stats_of(f).emitted == 1 ? 0 : 1);
+      emit_run(f->emitter, 0, 1);
+      _exit(stats_of(f->emitter).emitted == 1 ? 0 : 1);
     }
     good += exit_of(child) == 0;
   }

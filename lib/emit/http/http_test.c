@@ -1,12 +1,9 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include "tests/sink.h"
 #include <dirent.h>
 #include <telltale/logger.h>
 #include <time.h>
-
-/* What a working delivery may take on a slow, busy machine. */
-#define LONG_MS 30000
 
 typedef struct fixture {
   sink *sink;
@@ -61,31 +58,15 @@ static void step(fixture *f, sink_act act, int status, const char *header) {
   f->sink->steps[f->sink->step_count++] = (sink_step){act, status, header};
 }
 
-static tt_emitter_stats stats_of(fixture *f) {
-  tt_emitter_stats s;
-  uint64_t dropped = 0;
-  tt_emitter_stats_get(f->emitter, &s);
-  for (int i = 0; i < TT_DROP_REASON_COUNT; i++)
-    dropped += s.dropped[i];
-  assert_int_equal(s.emitted, s.sent + s.queued + dropped);
-  return s;
-}
-
-/* Emits events whose data.i counts from `first`. */
-static void emit_run(fixture *f, int first, int count) {
-  for (int i = first; i < first + count; i++)
-    tt_emit(f->emitter, "run", tt_int("i", i));
-}
-
 /* The same in two requests, the first with one event: it is answered when the
  * others are in the queue, so that they make one batch however the threads are
  * scheduled. */
 static void emit_batch(fixture *f, int first, int count) {
   size_t before = sink_request_count(f->sink);
   sink_hold(f->sink, true);
-  emit_run(f, first, 1);
+  emit_run(f->emitter, first, 1);
   sink_await_requests(f->sink, before + 1);
-  emit_run(f, first + 1, count - 1);
+  emit_run(f->emitter, first + 1, count - 1);
   sink_hold(f->sink, false);
 }
 
@@ -115,12 +96,12 @@ static void goes_in_batches_over_one_connection(void **state) {
       .url = url, .source = "test", .token = "secret-token"};
   assert_int_equal(tt_emitter_new(&options, &f->emitter), TT_OK);
   free(url);
-  emit_run(f, 0, 1500);
+  emit_run(f->emitter, 0, 1500);
   flush(f);
-  emit_run(f, 1500, 1);
+  emit_run(f->emitter, 1500, 1);
   flush(f);
   assert_run(f, 0, 1501);
-  assert_int_equal(stats_of(f).sent, 1501);
+  assert_int_equal(stats_of(f->emitter).sent, 1501);
   assert_int_equal(f->sink->connections, 1);
   assert_true(f->sink->request_count < 100);
   for (size_t i = 0; i < f->sink->request_count; i++) {
@@ -140,9 +121,9 @@ static void posts_singly_where_there_is_no_batch_route(void **state) {
   fixture *f = *state;
   f->sink->no_batch = true;
   begin(f);
-  emit_run(f, 0, 20);
+  emit_run(f->emitter, 0, 20);
   flush(f);
-  emit_run(f, 20, 5);
+  emit_run(f->emitter, 20, 5);
   flush(f);
   assert_run(f, 0, 25);
   assert_int_equal(f->sink->request_count, 26);
@@ -154,11 +135,11 @@ static void posts_singly_where_there_is_no_batch_route(void **state) {
 /* The first of them is answered when the others are in the queue. */
 static void emit_lines_between_events(fixture *f) {
   sink_hold(f->sink, true);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   sink_await_requests(f->sink, 1);
   tt_log_info(f->emitter, "db", "one");
   tt_log_info(f->emitter, "db", "two");
-  emit_run(f, 1, 2);
+  emit_run(f->emitter, 1, 2);
   tt_log_error(f->emitter, "db", "three");
   sink_hold(f->sink, false);
   flush(f);
@@ -185,7 +166,7 @@ static void log_lines_go_to_their_route_in_order(void **state) {
   assert_string_equal(json_string_value(json_object_get(line, "logger")), "db");
   assert_string_equal(json_string_value(json_object_get(line, "level")),
                       "info");
-  assert_int_equal(stats_of(f).sent, 6);
+  assert_int_equal(stats_of(f->emitter).sent, 6);
 }
 
 static void kinds_that_take_turns_share_requests(void **state) {
@@ -194,11 +175,11 @@ static void kinds_that_take_turns_share_requests(void **state) {
   fixture *f = *state;
   begin(f);
   sink_hold(f->sink, true);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   sink_await_requests(f->sink, 1);
   for (int i = 1; i <= 50; i++) {
     tt_log_info(f->emitter, "db", "%d", i);
-    emit_run(f, i, 1);
+    emit_run(f->emitter, i, 1);
   }
   sink_hold(f->sink, false);
   flush(f);
@@ -222,7 +203,7 @@ static void log_lines_go_singly_where_there_is_no_batch_route(void **state) {
   begin(f);
   emit_lines_between_events(f);
   assert_paths(f, paths, 8);
-  assert_int_equal(stats_of(f).sent, 6);
+  assert_int_equal(stats_of(f->emitter).sent, 6);
 }
 
 /* Data of a full event that is meant for a log line: what the route has no
@@ -259,7 +240,7 @@ static void tries_again_what_may_succeed_later(void **state) {
   for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++)
     step(f, SINK_ANSWER, statuses[i], NULL);
   begin(f);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   flush(f);
   assert_run(f, 0, 1);
   assert_int_equal(f->sink->request_count, 4);
@@ -273,12 +254,12 @@ static void a_lost_answer_duplicates_nothing(void **state) {
   step(f, SINK_CUT_AFTER, 0, NULL);
   step(f, SINK_CUT_AFTER, 0, NULL);
   begin(f);
-  emit_run(f, 0, 100);
+  emit_run(f->emitter, 0, 100);
   flush(f);
-  emit_run(f, 100, 100);
+  emit_run(f->emitter, 100, 100);
   flush(f);
   assert_run(f, 0, 200);
-  assert_int_equal(stats_of(f).sent, 200);
+  assert_int_equal(stats_of(f->emitter).sent, 200);
 }
 
 static void gives_up_after_its_attempts(void **state) {
@@ -287,14 +268,14 @@ static void gives_up_after_its_attempts(void **state) {
     step(f, SINK_ANSWER, 500, NULL);
   sink_listen(f->sink);
   begin_with(f, (tt_emitter_options){.max_attempts = 3});
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   /* No flush: one that cuts a delay short gives an attempt for nothing. */
   sink_await_requests(f->sink, 3);
   flush(f);
-  emit_run(f, 1, 1);
+  emit_run(f->emitter, 1, 1);
   flush(f);
   assert_run(f, 1, 1);
-  assert_int_equal(stats_of(f).dropped[TT_DROP_RETRIES], 1);
+  assert_int_equal(stats_of(f->emitter).dropped[TT_DROP_RETRIES], 1);
   assert_string_equal(f->sink->requests[3].dropped, "retries=1");
   assert_non_null(strstr(f->log, "giving up"));
 }
@@ -310,7 +291,7 @@ static void retry_after_lengthens_the_delay(void **state) {
   step(f, SINK_ANSWER, 429, "Retry-After: 1");
   begin(f);
   int64_t began = now_ms();
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   sink_await_requests(f->sink, 2);
   assert_true(now_ms() - began >= 1000);
 }
@@ -322,7 +303,7 @@ static void halves_what_is_too_large(void **state) {
   emit_batch(f, 0, 300);
   flush(f);
   assert_run(f, 0, 300);
-  assert_int_equal(stats_of(f).sent, 300);
+  assert_int_equal(stats_of(f->emitter).sent, 300);
 }
 
 static void drops_only_the_event_that_is_too_large(void **state) {
@@ -334,10 +315,10 @@ static void drops_only_the_event_that_is_too_large(void **state) {
   begin(f);
   emit_batch(f, 0, 50);
   tt_emit(f->emitter, "large", tt_str("text", large));
-  emit_run(f, 50, 50);
+  emit_run(f->emitter, 50, 50);
   flush(f);
   assert_run(f, 0, 100);
-  assert_int_equal(stats_of(f).dropped[TT_DROP_TOO_LARGE], 1);
+  assert_int_equal(stats_of(f->emitter).dropped[TT_DROP_TOO_LARGE], 1);
 }
 
 static void drops_only_the_event_that_is_refused(void **state) {
@@ -346,11 +327,11 @@ static void drops_only_the_event_that_is_refused(void **state) {
   begin(f);
   emit_batch(f, 0, 100);
   tt_emit(f->emitter, "poison");
-  emit_run(f, 100, 300);
+  emit_run(f->emitter, 100, 300);
   tt_emit(f->emitter, "poison");
   flush(f);
   assert_run(f, 0, 400);
-  assert_int_equal(stats_of(f).dropped[TT_DROP_REJECTED], 2);
+  assert_int_equal(stats_of(f->emitter).dropped[TT_DROP_REJECTED], 2);
 }
 
 static void counts_what_is_refused_and_says_why(void **state) {
@@ -358,9 +339,9 @@ static void counts_what_is_refused_and_says_why(void **state) {
   step(f, SINK_ANSWER, 401, NULL);
   begin_with(f, (tt_emitter_options){.token = "hidden"});
   sink_listen(f->sink);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   flush(f);
-  assert_int_equal(stats_of(f).dropped[TT_DROP_REJECTED], 1);
+  assert_int_equal(stats_of(f->emitter).dropped[TT_DROP_REJECTED], 1);
   assert_int_equal(f->sink->request_count, 1);
   assert_non_null(strstr(f->log, "status 401"));
   assert_null(strstr(f->log, "hidden"));
@@ -370,10 +351,10 @@ static void follows_no_redirect(void **state) {
   fixture *f = *state;
   step(f, SINK_ANSWER, 307, "Location: /elsewhere");
   begin(f);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   flush(f);
   assert_int_equal(f->sink->request_count, 1);
-  assert_int_equal(stats_of(f).dropped[TT_DROP_REJECTED], 1);
+  assert_int_equal(stats_of(f->emitter).dropped[TT_DROP_REJECTED], 1);
 }
 
 static void reports_drops_until_they_are_acknowledged(void **state) {
@@ -383,13 +364,13 @@ static void reports_drops_until_they_are_acknowledged(void **state) {
   sink_listen(f->sink);
   begin_with(
       f, (tt_emitter_options){.queue_events = 10, .request_timeout_ms = 300});
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   sink_await_requests(f->sink, 1);
-  emit_run(f, 1, 11); /* two more than the queue takes */
-  flush(f);           /* the first is refused at its second attempt */
-  emit_run(f, 12, 1);
+  emit_run(f->emitter, 1, 11); /* two more than the queue takes */
+  flush(f);                    /* the first is refused at its second attempt */
+  emit_run(f->emitter, 12, 1);
   flush(f);
-  tt_emitter_stats stats = stats_of(f);
+  tt_emitter_stats stats = stats_of(f->emitter);
   assert_int_equal(stats.dropped[TT_DROP_QUEUE_FULL], 2);
   assert_int_equal(stats.dropped[TT_DROP_REJECTED], 1);
   assert_int_equal(f->sink->request_count, 4);
@@ -402,7 +383,7 @@ static void compresses_once_the_server_takes_it(void **state) {
   fixture *f = *state;
   f->sink->header = "Accept-Encoding: zstd, gzip;q=0.5";
   begin(f);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   flush(f);
   emit_batch(f, 1, 500);
   flush(f);
@@ -419,7 +400,7 @@ static void goes_back_to_identity_when_gzip_is_refused(void **state) {
   f->sink->header = "Accept-Encoding: gzip";
   f->sink->refuse_gzip = true;
   begin(f);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   flush(f);
   emit_batch(f, 1, 500);
   flush(f);
@@ -442,12 +423,12 @@ static void keeps_its_time_when_the_server_hangs(void **state) {
   step(f, SINK_HANG, 0, NULL);
   sink_listen(f->sink);
   begin_with(f, (tt_emitter_options){.free_timeout_ms = 200});
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   sink_await_requests(f->sink, 1);
-  emit_run(f, 1, 9);
+  emit_run(f->emitter, 1, 9);
   int64_t began = now_ms();
   assert_int_equal(tt_emitter_flush(f->emitter, 200), TT_ETIMEOUT);
-  assert_int_equal(stats_of(f).queued, 10);
+  assert_int_equal(stats_of(f->emitter).queued, 10);
   tt_emitter_free(f->emitter);
   f->emitter = NULL;
   assert_true(now_ms() - began < 5000);
@@ -457,11 +438,11 @@ static void keeps_its_time_when_the_server_hangs(void **state) {
 static void waits_for_a_server_that_is_down(void **state) {
   fixture *f = *state;
   begin_with(f, (tt_emitter_options){.queue_events = 100});
-  emit_run(f, 0, 150);
+  emit_run(f->emitter, 0, 150);
   int64_t began = now_ms();
   assert_int_equal(tt_emitter_flush(f->emitter, 100), TT_ETIMEOUT);
   assert_true(now_ms() - began < 5000);
-  assert_int_equal(stats_of(f).dropped[TT_DROP_QUEUE_FULL], 50);
+  assert_int_equal(stats_of(f->emitter).dropped[TT_DROP_QUEUE_FULL], 50);
   sink_listen(f->sink);
   flush(f);
   assert_run(f, 0, 100);
@@ -473,13 +454,13 @@ static void flushing_often_uses_up_no_attempts(void **state) {
     step(f, SINK_ANSWER, 429, "Retry-After: 60");
   sink_listen(f->sink);
   begin_with(f, (tt_emitter_options){.max_attempts = 2});
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   /* Each flush brings one attempt forward. */
   while (tt_emitter_flush(f->emitter, 150) != TT_OK)
     ;
   sink_request_count(f->sink);
   assert_run(f, 0, 1);
-  assert_int_equal(stats_of(f).sent, 1);
+  assert_int_equal(stats_of(f->emitter).sent, 1);
 }
 
 static void refuses_options_that_cannot_work(void **state) {
@@ -515,9 +496,9 @@ static void starts_its_thread_at_the_first_event(void **state) {
   begin_with(f, (tt_emitter_options){.free_timeout_ms = 1});
   flush(f);
   tt_emitter_set_agent_id(f->emitter, "a");
-  assert_int_equal(stats_of(f).emitted, 0);
+  assert_int_equal(stats_of(f->emitter).emitted, 0);
   assert_int_equal(thread_count(), before);
-  emit_run(f, 0, 1);
+  emit_run(f->emitter, 0, 1);
   assert_int_equal(thread_count(), before + 1);
 }
 
@@ -525,9 +506,9 @@ static void without_a_url_it_does_nothing(void **state) {
   fixture *f = *state;
   tt_emitter_options options = {.url = ""};
   assert_int_equal(tt_emitter_new(&options, &f->emitter), TT_OK);
-  emit_run(f, 0, 5);
+  emit_run(f->emitter, 0, 5);
   flush(f);
-  assert_int_equal(stats_of(f).emitted, 0);
+  assert_int_equal(stats_of(f->emitter).emitted, 0);
 }
 
 int main(void) {

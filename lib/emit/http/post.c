@@ -2,13 +2,11 @@
 
 #include "lib/emit/pack.h"
 #include "lib/emit/render.h"
+#include "lib/http/gzip.h"
 
 /* An escape takes up to six bytes for one. */
 #define JSON_MAX_BYTES ((size_t)8 * 1024 * 1024)
 #define KEEP_BYTES     ((size_t)256 * 1024)
-/* zlib: a window of 32 KiB, with a gzip head and tail. */
-#define GZIP_WINDOW (15 + 16)
-#define GZIP_MEMORY 8
 
 void tti_post_init(tti_post *post) {
   *post = (tti_post){0};
@@ -61,9 +59,7 @@ tt_error tti_post_build(tti_post *post, tti_slice packed, size_t max_events,
 static bool ready(tti_post *post) {
   if (post->deflate_ready)
     return deflateReset(&post->deflate) == Z_OK;
-  post->deflate_ready =
-      deflateInit2(&post->deflate, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW,
-                   GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;
+  post->deflate_ready = tti_gzip_init(&post->deflate) == Z_OK;
   return post->deflate_ready;
 }
 

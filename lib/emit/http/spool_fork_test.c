@@ -1,16 +1,12 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include "tests/fork.h"
 #include "tests/sink.h"
 #include <sys/wait.h>
-#include <telltale/emitter.h>
 
 /* The emitter with a spool, where valgrind cannot follow: a child that ends
  * where it stands, and the system calls of one thread, of which valgrind makes
  * some of its own. */
-
-/* What a working delivery may take on a slow, busy machine. */
-#define LONG_MS 30000
 
 typedef struct fixture {
   sink *sink;
@@ -45,17 +41,6 @@ static int tear_down(void **state) {
   return system(command);
 }
 
-static tt_emitter_stats stats_of(fixture *f) {
-  tt_emitter_stats stats;
-  tt_emitter_stats_get(f->emitter, &stats);
-  return stats;
-}
-
-static void emit_run(fixture *f, int first, int count) {
-  for (int i = first; i < first + count; i++)
-    tt_emit(f->emitter, "run", tt_int("i", i));
-}
-
 /* How often this thread has written. */
 static long writes(void) {
   char line[64];
@@ -71,14 +56,14 @@ static long writes(void) {
 
 static void the_caller_never_writes(void **state) {
   fixture *f = *state;
-  emit_run(f, 0, 1); /* names the thread, which is a write */
+  emit_run(f->emitter, 0, 1); /* names the thread, which is a write */
   long before = writes();
   for (int i = 1; i < 20001; i += 1000) {
-    emit_run(f, i, 1000);
+    emit_run(f->emitter, i, 1000);
     tt_emitter_flush(f->emitter, LONG_MS);
   }
   assert_int_equal(writes(), before);
-  assert_int_equal(stats_of(f).spooled, 20001);
+  assert_int_equal(stats_of(f->emitter).spooled, 20001);
 }
 
 /* A child that lives on keeps nobody from what its parent left. */
@@ -87,20 +72,20 @@ static void a_child_does_not_hold_what_was_let_go(void **state) {
   int ends[2], status;
   char byte;
   assert_int_equal(pipe(ends), 0);
-  emit_run(f, 0, 10);
+  emit_run(f->emitter, 0, 10);
   tt_emitter_flush(f->emitter, LONG_MS);
-  assert_int_equal(stats_of(f).spooled, 10);
+  assert_int_equal(stats_of(f->emitter).spooled, 10);
   pid_t child = fork();
   if (child == 0) {
-    alarm(60);
+    alarm(CHILD_SECONDS);
     close(ends[1]);
     _exit((int)read(ends[0], &byte, 1));
   }
   tt_emitter_free(f->emitter);
   assert_int_equal(begin(f), 0);
-  emit_run(f, 10, 1);
+  emit_run(f->emitter, 10, 1);
   tt_emitter_flush(f->emitter, LONG_MS);
-  assert_int_equal(stats_of(f).adopted, 10);
+  assert_int_equal(stats_of(f->emitter).adopted, 10);
   close(ends[0]);
   close(ends[1]);
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -112,25 +97,26 @@ static void a_child_does_not_hold_what_was_let_go(void **state) {
 static void a_child_leaves_its_parents_spool_alone(void **state) {
   fixture *f = *state;
   int status;
-  emit_run(f, 0, 10);
+  emit_run(f->emitter, 0, 10);
   tt_emitter_flush(f->emitter, LONG_MS);
   pid_t child = fork_for_test();
   if (child == 0) {
-    alarm(60);
-    emit_run(f, 10, 5);
+    alarm(CHILD_SECONDS);
+    emit_run(f->emitter, 10, 5);
     tt_emitter_flush(f->emitter, LONG_MS);
-    bool ok = stats_of(f).spooled == 5 && stats_of(f).adopted == 0;
+    bool ok =
+        stats_of(f->emitter).spooled == 5 && stats_of(f->emitter).adopted == 0;
     tt_emitter_free(f->emitter);
     _exit(ok ? 0 : 1);
   }
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_int_equal(status, 0);
-  assert_int_equal(stats_of(f).spooled, 10);
+  assert_int_equal(stats_of(f->emitter).spooled, 10);
   tt_emitter_free(f->emitter);
   assert_int_equal(begin(f), 0); /* it adopts both */
   sink_listen(f->sink);
-  emit_run(f, 15, 1);
-  while (stats_of(f).sent < 16) {
+  emit_run(f->emitter, 15, 1);
+  while (stats_of(f->emitter).sent < 16) {
     tt_emitter_flush(f->emitter, 100);
     poll(NULL, 0, 5);
   }

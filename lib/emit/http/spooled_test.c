@@ -1,4 +1,4 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include "tests/sink.h"
 #include <dirent.h>
@@ -11,9 +11,6 @@
 
 /* The emitter with a spool, under servers that misbehave: what was emitted is
  * sent once, is in the spool, or is counted as dropped. */
-
-/* What a working delivery may take on a slow, busy machine. */
-#define LONG_MS 100000
 
 typedef struct fixture {
   sink *sink;
@@ -83,23 +80,6 @@ static void restart(fixture *f) {
 
 static void step(fixture *f, sink_act act, int status, const char *header) {
   f->sink->steps[f->sink->step_count++] = (sink_step){act, status, header};
-}
-
-static tt_emitter_stats stats_of(tt_emitter *emitter) {
-  tt_emitter_stats s;
-  uint64_t dropped = 0;
-  tt_emitter_stats_get(emitter, &s);
-  for (int i = 0; i < TT_DROP_REASON_COUNT; i++)
-    dropped += s.dropped[i];
-  assert_int_equal(s.emitted + s.adopted,
-                   s.sent + s.queued + s.spooled + dropped);
-  return s;
-}
-
-/* Emits events whose data.i counts from `first`. */
-static void emit_run(tt_emitter *emitter, int first, int count) {
-  for (int i = first; i < first + count; i++)
-    tt_emit(emitter, "run", tt_int("i", i));
 }
 
 static int64_t now_ms(void) {

@@ -1,18 +1,11 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include "tests/fork.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <telltale/emitter.h>
 #include <unistd.h>
-
-/* What a working disk may take on a slow, busy machine. */
-#define LONG_MS 30000
-
-/* A child that deadlocks must end, and fail, the test. */
-#define CHILD_SECONDS 60
 
 typedef struct fixture {
   char path[32];
@@ -34,17 +27,6 @@ static int tear_down(void **state) {
   int left = unlink(f->path);
   free(f);
   return left;
-}
-
-static tt_emitter_stats stats_of(fixture *f) {
-  tt_emitter_stats stats;
-  tt_emitter_stats_get(f->emitter, &stats);
-  return stats;
-}
-
-static void emit_run(fixture *f, int first, int count) {
-  for (int i = first; i < first + count; i++)
-    tt_emit(f->emitter, "run", tt_int("i", i));
 }
 
 static void assert_good(pid_t child) {
@@ -73,11 +55,12 @@ static void assert_numbers(fixture *f, int count) {
 
 static void a_child_finds_it_empty(void **state) {
   fixture *f = *state;
-  emit_run(f, 0, 10);
+  emit_run(f->emitter, 0, 10);
   pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
-    bool ok = stats_of(f).emitted == 0 && stats_of(f).queued == 0;
+    bool ok =
+        stats_of(f->emitter).emitted == 0 && stats_of(f->emitter).queued == 0;
     tt_emitter_free(f->emitter);
     _exit(ok ? 0 : 1);
   }
@@ -91,20 +74,20 @@ static void a_child_finds_it_empty(void **state) {
 #if !defined(__SANITIZE_THREAD__)
 static void a_child_emits_and_its_parent_goes_on(void **state) {
   fixture *f = *state;
-  emit_run(f, 0, 10);
+  emit_run(f->emitter, 0, 10);
   pid_t child = fork_for_test();
   if (child == 0) {
     alarm(CHILD_SECONDS);
-    emit_run(f, 10, 5);
-    bool ok =
-        tt_emitter_flush(f->emitter, LONG_MS) == TT_OK && stats_of(f).sent == 5;
+    emit_run(f->emitter, 10, 5);
+    bool ok = tt_emitter_flush(f->emitter, LONG_MS) == TT_OK &&
+              stats_of(f->emitter).sent == 5;
     tt_emitter_free(f->emitter);
     _exit(ok ? 0 : 1);
   }
   assert_good(child);
-  emit_run(f, 15, 5);
+  emit_run(f->emitter, 15, 5);
   assert_int_equal(tt_emitter_flush(f->emitter, LONG_MS), TT_OK);
-  assert_int_equal(stats_of(f).sent, 15);
+  assert_int_equal(stats_of(f->emitter).sent, 15);
   assert_numbers(f, 20);
 }
 #endif

@@ -1,4 +1,4 @@
-#include "tests/unit.h"
+#include "lib/emit/testing.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -8,11 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <telltale/emitter.h>
 #include <unistd.h>
-
-/* What a working disk may take on a slow, busy machine. */
-#define LONG_MS 30000
 
 typedef struct fixture {
   char directory[32];
@@ -82,21 +78,6 @@ static tt_emitter *open_emitter(fixture *f, tt_jsonl_options options) {
     options.path = f->path;
   assert_int_equal(tt_emitter_jsonl_new(&options, &emitter), TT_OK);
   return emitter;
-}
-
-static tt_emitter_stats stats_of(tt_emitter *emitter) {
-  tt_emitter_stats s;
-  uint64_t dropped = 0;
-  tt_emitter_stats_get(emitter, &s);
-  for (int i = 0; i < TT_DROP_REASON_COUNT; i++)
-    dropped += s.dropped[i];
-  assert_int_equal(s.emitted, s.sent + s.queued + dropped);
-  return s;
-}
-
-static void emit_run(tt_emitter *emitter, int first, int count) {
-  for (int i = first; i < first + count; i++)
-    tt_emit(emitter, "run", tt_int("i", i));
 }
 
 /* The numbers of the events in the file, each line of which is one. */
