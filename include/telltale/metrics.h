@@ -272,6 +272,46 @@ TELLTALE_API tt_error tt_metrics_prometheus_render(tt_metrics *metrics,
                                                    char **out_text,
                                                    size_t *out_len);
 
+/* What backends that send have in common. All zero is fine. */
+typedef struct tt_metrics_push {
+  int interval_ms; /* between two times that it sends; 0: the backend's own */
+  /* Called on the backend's thread each time before it sends: what is shown
+   * only when somebody looks is brought up to date there. May count. */
+  void (*collect)(void *context);
+  void *context;
+  /* Counts TT_METRIC_EXPORT_FAILURES, which this backend shows itself too;
+   * borrowed. NULL: none. */
+  tt_metrics *failures;
+  tt_log_hook log; /* why it could not send, at most once in ten seconds */
+} tt_metrics_push;
+
+typedef enum tt_statsd_tags {
+  /* Label values are parts of the name: "telltale.outbox_failures.lease". */
+  TT_STATSD_TAGS_NONE,
+  /* "telltale.outbox_failures:1|c|#stage:lease". */
+  TT_STATSD_TAGS_DOGSTATSD
+} tt_statsd_tags;
+
+typedef struct tt_metrics_statsd_options {
+  tt_metrics_push push; /* each 10 seconds */
+  /* "udp://HOST:PORT" or "unix:/PATH" of a datagram socket; NULL:
+   * "udp://127.0.0.1:8125". Copied. */
+  const char *address;
+  const char *prefix; /* before each name; NULL: "telltale." Copied. */
+  tt_statsd_tags tags;
+} tt_metrics_statsd_options;
+
+/* Sends what has come since the last time to a statsd server: counters as sums,
+ * gauges as they are, histograms as timings in milliseconds (at most 512 an
+ * interval, chosen by chance, with their rate). Packets are at most 1,432 bytes
+ * over UDP and 8,192 over a Unix socket. Sums that could not be sent go with
+ * the next ones. Counting never waits for the network. `problem` (may be NULL)
+ * has at least TELLTALE_PROBLEM_MAX bytes and says which option is wrong.
+ * TT_EINVAL, TT_ENOMEM. */
+TELLTALE_API tt_error
+tt_metrics_statsd_new(const tt_metrics_statsd_options *options, char *problem,
+                      tt_metrics **out_metrics);
+
 #ifdef __cplusplus
 }
 #endif

@@ -195,6 +195,13 @@ void tti_json_write_double(tti_buf *out, double value) {
   append_with_point(out, text);
 }
 
+void tti_json_write_plain(tti_buf *out, double value) {
+  if (fabs(value) < 0x1p53 && value == trunc(value))
+    tti_buf_append_i64(out, (int64_t)value);
+  else
+    tti_json_write_double(out, value);
+}
+
 void tti_json_write_bool(tti_buf *out, bool value) {
   tti_buf_append_text(out, value ? "true" : "false");
 }

@@ -31,6 +31,10 @@ size_t tti_json_string_size(tti_slice text);
  * JSON form and become null. */
 void tti_json_write_double(tti_buf *out, double value);
 
+/* The same for a finite one, but a whole number as digits, for the eye:
+ * 1234000, not 1.234e+06. */
+void tti_json_write_plain(tti_buf *out, double value);
+
 void tti_json_write_bool(tti_buf *out, bool value);
 
 /* JSON as it is, but for each raw CR and LF a space: in valid JSON they stand

@@ -122,6 +122,12 @@ void tti_tally_observe(void *self, tt_metric id, double value,
   use(s);
 }
 
+const char *const *tti_tally_labels(tti_tally *tally, tt_metric id,
+                                    const char *label_a, const char *label_b) {
+  bool folded;
+  return tti_labels_find(&tally->labels, id, label_a, label_b, &folded)->labels;
+}
+
 /* ---- Reading ---- */
 
 static uint64_t sum_stripes(tti_tally *t, tt_metric id) {

@@ -20,6 +20,11 @@ void tti_tally_set(void *self, tt_metric id, double value, const char *label_a,
 void tti_tally_observe(void *self, tt_metric id, double value,
                        const char *label_a, const char *label_b);
 
+/* The label values under which an instrument that has labels is counted, folded
+ * if need be; good while the tally lives. */
+const char *const *tti_tally_labels(tti_tally *tally, tt_metric id,
+                                    const char *label_a, const char *label_b);
+
 /* What was counted for one label set. */
 typedef struct tti_sample {
   const char *const *labels;        /* two; good while the tally lives */

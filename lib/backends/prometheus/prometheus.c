@@ -82,16 +82,13 @@ static void append_head(tti_buf *out, const tt_metric_info *info,
   }
 }
 
-/* Whole numbers, which most gauges are, for the eye: 1234000, not 1.234e+06. */
 static void append_double(tti_buf *out, double value) {
-  if (fabs(value) < 0x1p53 && value == trunc(value))
-    tti_buf_append_i64(out, (int64_t)value);
-  else if (isnan(value))
+  if (isnan(value))
     tti_buf_append_text(out, "NaN");
   else if (isinf(value))
     tti_buf_append_text(out, value > 0 ? "+Inf" : "-Inf");
   else
-    tti_json_write_double(out, value);
+    tti_json_write_plain(out, value);
 }
 
 typedef struct rendering {
