@@ -1,6 +1,7 @@
 #include "server/store/columns.h"
 
 #include "lib/base/hash.h"
+#include "lib/base/varint.h"
 
 #define VERSION 1
 
@@ -64,15 +65,6 @@ void columns_add(columns_builder *b, uint64_t seq, int64_t received_us,
 
 /* ---- Writing ---- */
 
-static void put_varint(tti_buf *out, uint64_t value) {
-  char bytes[10];
-  size_t len = 0;
-  for (; value >= 0x80; value >>= 7)
-    bytes[len++] = (char)(value | 0x80);
-  bytes[len++] = (char)value;
-  tti_buf_append(out, bytes, len);
-}
-
 static void put_places(tti_buf *out, const columns *c, int column) {
   size_t count = c->value_count[column];
   for (size_t i = 0; count > 1 && i < c->rows; i++) {
@@ -82,65 +74,40 @@ static void put_places(tti_buf *out, const columns *c, int column) {
   }
 }
 
-/* The sign goes into the lowest bit. */
-static uint64_t fold(int64_t value) {
-  return value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1;
-}
-
-static int64_t unfold(uint64_t value) {
-  return (int64_t)(value & 1 ? ~(value >> 1) : value >> 1);
-}
-
 void columns_write(const columns_builder *b, tti_buf *out) {
   const columns *c = &b->of;
   if (b->failed || c->rows == 0)
     return;
   tti_buf_append_char(out, VERSION);
-  put_varint(out, c->rows);
-  put_varint(out, c->seq[0]);
-  put_varint(out, (uint64_t)c->received_us[0]);
+  tti_varint_put(out, c->rows);
+  tti_varint_put(out, c->seq[0]);
+  tti_varint_put(out, (uint64_t)c->received_us[0]);
   for (int column = 0; column < COLUMN_COUNT; column++) {
-    put_varint(out, c->value_count[column]);
+    tti_varint_put(out, c->value_count[column]);
     for (size_t i = 0; i < c->value_count[column]; i++) {
-      put_varint(out, c->values[column][i].len);
+      tti_varint_put(out, c->values[column][i].len);
       tti_buf_append_slice(out, c->values[column][i]);
     }
   }
   for (int column = 0; column < COLUMN_COUNT; column++)
     put_places(out, c, column);
   for (size_t i = 1; i < c->rows; i++)
-    put_varint(out, c->seq[i] - c->seq[i - 1] - 1);
+    tti_varint_put(out, c->seq[i] - c->seq[i - 1] - 1);
   for (size_t i = 1; i < c->rows; i++)
-    put_varint(out, (uint64_t)(c->received_us[i] - c->received_us[i - 1]));
+    tti_varint_put(out, (uint64_t)(c->received_us[i] - c->received_us[i - 1]));
   for (size_t i = 0; i < c->rows; i++)
-    put_varint(out, c->has_duration[i] ? 1 + fold(c->duration_ms[i]) : 0);
+    tti_varint_put(
+        out, c->has_duration[i] ? 1 + tti_varint_fold(c->duration_ms[i]) : 0);
 }
 
 /* ---- Reading ---- */
 
-typedef struct cursor {
-  const unsigned char *at, *end;
-  bool bad;
-} cursor;
-
-static uint64_t take_varint(cursor *in) {
-  uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64 && in->at < in->end; shift += 7) {
-    unsigned char byte = *in->at++;
-    value |= (uint64_t)(byte & 0x7f) << shift;
-    if (byte < 0x80)
-      return value;
-  }
-  in->bad = true;
-  return 0;
-}
-
-static void take_dictionary(cursor *in, columns *c, int column) {
-  uint64_t count = take_varint(in);
+static void take_dictionary(tti_bytes *in, columns *c, int column) {
+  uint64_t count = tti_varint_take(in);
   if (count < 1 || count > c->rows)
     in->bad = true;
   for (size_t i = 0; i < count && !in->bad; i++) {
-    uint64_t len = take_varint(in);
+    uint64_t len = tti_varint_take(in);
     if (in->bad || len > (size_t)(in->end - in->at)) {
       in->bad = true;
       return;
@@ -151,7 +118,7 @@ static void take_dictionary(cursor *in, columns *c, int column) {
   c->value_count[column] = (size_t)count;
 }
 
-static void check_classes(cursor *in, const columns *c) {
+static void check_classes(tti_bytes *in, const columns *c) {
   for (size_t i = 0; i < c->value_count[COLUMN_CLASS] && !in->bad; i++) {
     tti_slice class = c->values[COLUMN_CLASS][i];
     in->bad = class.len < 2 ||
@@ -160,7 +127,7 @@ static void check_classes(cursor *in, const columns *c) {
   }
 }
 
-static void take_places(cursor *in, columns *c, int column) {
+static void take_places(tti_bytes *in, columns *c, int column) {
   size_t count = c->value_count[column], width = count > 256 ? 2 : 1;
   if (count == 1) {
     memset(c->value[column], 0, c->rows * sizeof c->value[column][0]);
@@ -179,35 +146,35 @@ static void take_places(cursor *in, columns *c, int column) {
   in->bad = highest >= count;
 }
 
-static void take_numbers(cursor *in, columns *c) {
+static void take_numbers(tti_bytes *in, columns *c) {
   for (size_t i = 1; i < c->rows; i++) {
-    c->seq[i] = c->seq[i - 1] + 1 + take_varint(in);
+    c->seq[i] = c->seq[i - 1] + 1 + tti_varint_take(in);
     if (c->seq[i] <= c->seq[i - 1])
       in->bad = true;
   }
   for (size_t i = 1; i < c->rows; i++)
     c->received_us[i] =
-        (int64_t)((uint64_t)c->received_us[i - 1] + take_varint(in));
+        (int64_t)((uint64_t)c->received_us[i - 1] + tti_varint_take(in));
   for (size_t i = 0; i < c->rows; i++) {
-    uint64_t value = take_varint(in);
+    uint64_t value = tti_varint_take(in);
     c->has_duration[i] = value > 0;
-    c->duration_ms[i] = value > 0 ? unfold(value - 1) : 0;
+    c->duration_ms[i] = value > 0 ? tti_varint_unfold(value - 1) : 0;
   }
 }
 
 tt_error columns_read(tti_slice bytes, columns *out_columns) {
   columns *c = out_columns;
   const unsigned char *at = (const unsigned char *)bytes.ptr;
-  cursor in = {at, at + bytes.len, bytes.len == 0 || *at != VERSION};
+  tti_bytes in = {at, at + bytes.len, bytes.len == 0 || *at != VERSION};
   if (in.bad)
     return TT_ECORRUPT;
   in.at++;
-  uint64_t rows = take_varint(&in);
+  uint64_t rows = tti_varint_take(&in);
   if (rows < 1 || rows > COLUMNS_ROWS)
     return TT_ECORRUPT;
   c->rows = (size_t)rows;
-  c->seq[0] = take_varint(&in);
-  c->received_us[0] = (int64_t)take_varint(&in);
+  c->seq[0] = tti_varint_take(&in);
+  c->received_us[0] = (int64_t)tti_varint_take(&in);
   for (int column = 0; column < COLUMN_COUNT && !in.bad; column++)
     take_dictionary(&in, c, column);
   check_classes(&in, c);

@@ -71,4 +71,16 @@ const char tables_schema[] =
 
     /* What the tables of the fleet hold: instances, keys, keys_other. */
     "CREATE TABLE fleet_totals(name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
-    " WITHOUT ROWID;";
+    " WITHOUT ROWID;"
+
+    "CREATE TABLE fleet_series(n INTEGER PRIMARY KEY, key TEXT NOT NULL,"
+    " dimension TEXT NOT NULL, other INTEGER NOT NULL, value TEXT NOT NULL,"
+    " first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,"
+    " UNIQUE(key, dimension, other, value));"
+
+    "CREATE TABLE fleet_buckets(n INTEGER PRIMARY KEY,"
+    " updates INTEGER NOT NULL, numbers INTEGER, sum REAL, min REAL, max REAL,"
+    " sketch BLOB, instances BLOB, tally BLOB);"
+
+    "CREATE TABLE fleet_shards(shard INTEGER PRIMARY KEY, n INTEGER NOT NULL)"
+    ";";
