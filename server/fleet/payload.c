@@ -371,6 +371,14 @@ tt_error fleet_payload_parse(fleet_payload *payload, tti_slice instance,
   return !error && payload->arena.failed ? TT_ENOMEM : error;
 }
 
+tt_error fleet_payload_data(fleet_payload *payload, tti_slice data) {
+  fleet_refusal refusal;
+  walk w = {.payload = payload, .refusal = &refusal};
+  *payload = (fleet_payload){.data = data};
+  tt_error error = data.ptr ? add_data(&w, data) : TT_OK;
+  return !error && payload->arena.failed ? TT_ENOMEM : error;
+}
+
 void fleet_payload_free(fleet_payload *payload) {
   free(payload->items);
   tti_arena_fini(&payload->arena);

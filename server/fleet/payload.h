@@ -83,6 +83,8 @@ typedef struct fleet_refusal {
  * either way. Any thread. */
 tt_error fleet_payload_parse(fleet_payload *payload, tti_slice instance,
                              tti_slice body, fleet_refusal *out_refusal);
+/* The same for an object `data` that was found good before; ptr NULL: none. */
+tt_error fleet_payload_data(fleet_payload *payload, tti_slice data);
 void fleet_payload_free(fleet_payload *payload);
 
 /* A UUID in its usual form, not all zero, in lower case. False: it is none. */

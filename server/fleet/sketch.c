@@ -56,8 +56,7 @@ static size_t place_of(const fleet_sketch *s, int32_t id) {
 
 static bool grow(fleet_sketch *s) {
   size_t capacity = s->capacity ? s->capacity * 2 : 8;
-  fleet_sketch_class *more =
-      realloc(s->classes, capacity * sizeof *s->classes);
+  fleet_sketch_class *more = realloc(s->classes, capacity * sizeof *s->classes);
   if (!more)
     return false;
   s->classes = more;

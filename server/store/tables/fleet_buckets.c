@@ -55,10 +55,20 @@ static tt_error insert(store_tx *tx, fleet_series *s, int64_t *held) {
   return error;
 }
 
+static tt_error touch(store_tx *tx, const fleet_series *s) {
+  sqlite3_stmt *stmt =
+      tx_prepare(tx, "UPDATE fleet_series SET first_us = min(first_us, ?2),"
+                     " last_us = max(last_us, ?3) WHERE n = ?1");
+  tx_bind_int(stmt, 1, s->n);
+  tx_bind_int(stmt, 2, s->first_us);
+  tx_bind_int(stmt, 3, s->last_us);
+  return tx_run(tx, stmt);
+}
+
 tt_error fleet_series_claim(store_tx *tx, fleet_series *series, int64_t *held) {
   series->n = find(tx, series);
   if (series->n)
-    return TT_OK;
+    return touch(tx, series);
   if (*held < 0)
     *held = count(tx, tx_prepare(tx, "SELECT count(*) FROM fleet_series"));
   bool room = *held < FLEET_SERIES_MAX;
@@ -70,22 +80,11 @@ tt_error fleet_series_claim(store_tx *tx, fleet_series *series, int64_t *held) {
   series->value = TTI_SLICE("");
   series->n = find(tx, series);
   if (series->n)
-    return TT_OK;
+    return touch(tx, series);
   /* Only beside a key that has its place. */
-  fleet_series all = {.key = series->key,
-                      .dimension = TTI_SLICE(""),
-                      .value = TTI_SLICE("")};
+  fleet_series all = {
+      .key = series->key, .dimension = TTI_SLICE(""), .value = TTI_SLICE("")};
   return find(tx, &all) ? insert(tx, series, held) : TT_OK;
-}
-
-tt_error fleet_series_touch(store_tx *tx, const fleet_series *series) {
-  sqlite3_stmt *stmt = tx_prepare(
-      tx, "UPDATE fleet_series SET first_us = min(first_us, ?2),"
-          " last_us = max(last_us, ?3) WHERE n = ?1");
-  tx_bind_int(stmt, 1, series->n);
-  tx_bind_int(stmt, 2, series->first_us);
-  tx_bind_int(stmt, 3, series->last_us);
-  return tx_run(tx, stmt);
 }
 
 sqlite3_stmt *fleet_series_of(store_tx *tx, tti_slice key,
@@ -200,7 +199,27 @@ tt_error fleet_buckets_expire(store_tx *tx, int64_t after_n, int64_t hour,
   return tx_run(tx, stmt);
 }
 
-/* ---- Shards ---- */
+/* ---- How far ---- */
+
+sqlite3_stmt *fleet_told_after(store_tx *tx, int64_t n) {
+  sqlite3_stmt *stmt =
+      tx_prepare(tx, "SELECT u.n, u.instance_n, u.received_us, u.data, i.fields"
+                     " FROM fleet_updates u LEFT JOIN fleet_instances i"
+                     " ON i.n = u.instance_n WHERE u.n > ?1 ORDER BY u.n");
+  tx_bind_int(stmt, 1, n);
+  return stmt;
+}
+
+bool fleet_told_next(store_tx *tx, sqlite3_stmt *stmt, fleet_told *out_told) {
+  if (!tx_step(tx, stmt))
+    return false;
+  *out_told = (fleet_told){.n = sqlite3_column_int64(stmt, 0),
+                           .instance_n = sqlite3_column_int64(stmt, 1),
+                           .received_us = sqlite3_column_int64(stmt, 2),
+                           .data = column_blob(stmt, 3),
+                           .fields = column_blob(stmt, 4)};
+  return true;
+}
 
 tt_error fleet_shards_load(store_tx *tx, int64_t out_n[FLEET_SHARDS]) {
   sqlite3_stmt *stmt = tx_prepare(tx, "SELECT shard, n FROM fleet_shards");

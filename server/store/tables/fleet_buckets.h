@@ -21,14 +21,11 @@ typedef struct fleet_series {
  * of "other" come on top, one for each key and dimension. */
 enum { FLEET_SERIES_MAX = 10000, FLEET_DIMENSION_VALUES_MAX = 200 };
 
-/* Finds or makes the series and sets its n; where there is no room for one more
- * value of the dimension it becomes "other". Where there is room for nothing, n
- * is 0. `held` remembers how many there are during a transaction: -1 at first.
- */
+/* Finds or makes the series, which is told from first_us to last_us too, and
+ * sets its n; where there is no room for one more value of the dimension it
+ * becomes "other". Where there is room for nothing, n is 0. `held` remembers
+ * how many there are during a transaction: -1 at first. */
 tt_error fleet_series_claim(store_tx *tx, fleet_series *series, int64_t *held);
-
-/* It was told from first_us to last_us too. */
-tt_error fleet_series_touch(store_tx *tx, const fleet_series *series);
 
 /* Walks the series of a key and dimension; tx_end at the end. The texts are
  * borrowed until the next. */
@@ -70,6 +67,20 @@ tt_error fleet_buckets_expire(store_tx *tx, int64_t after_n, int64_t hour,
                               int64_t day, int64_t *out_n);
 
 /* ---- How far the updates were added up ---- */
+
+/* An update as it was kept, and what its instance told last. */
+typedef struct fleet_told {
+  int64_t n;
+  int64_t instance_n;
+  int64_t received_us;
+  tti_slice data;   /* JSON; ptr NULL: none */
+  tti_slice fields; /* JSON; ptr NULL: the instance is gone */
+} fleet_told;
+
+/* Walks the updates after `n`, in order; tx_end at the end. The texts are
+ * borrowed until the next. */
+sqlite3_stmt *fleet_told_after(store_tx *tx, int64_t n);
+bool fleet_told_next(store_tx *tx, sqlite3_stmt *stmt, fleet_told *out_told);
 
 /* Each series belongs to one of these by the hash of its names, and each of
  * these is as far as its number of an update says. */
