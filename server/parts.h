@@ -4,6 +4,7 @@
 #include "server/access.h"
 #include "server/bus/bus.h"
 #include "server/config/config.h"
+#include "server/deliver/deliver.h"
 #include "server/feed/feed.h"
 #include "server/history/history.h"
 #include "server/relay/relay.h"
@@ -33,6 +34,7 @@ typedef struct server {
   history *history;
   backup *backup;
   sinks *sinks;
+  deliver *deliver;
   relay *relay;
   sessions *sessions;
   watchdog *watchdog;

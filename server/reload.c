@@ -49,6 +49,7 @@ typedef struct change {
   tls_certificate *certificate;
   auth_rules *rules;
   access_target access;
+  deliver_rules *reach;
   loop_retired *retired;
 } change;
 
@@ -59,6 +60,7 @@ static void change_free(void *what) {
   config_fini(&c->config);
   tls_certificate_free(c->certificate);
   access_target_drop(&c->access);
+  deliver_rules_free(c->reach);
   free(c->rules);
   free(c);
 }
@@ -89,7 +91,10 @@ static tt_error prepare(server *s, int argc, char **argv, tti_buf *error,
     result = access_log_prepare(s->access, c->config.access_log,
                                 c->config.access_log_file, error, &c->access);
   if (result == TT_OK)
-    result = loop_retired_new(s->loop_count, &c->retired);
+    c->reach = deliver_rules_new(c->config.allow_cidrs);
+  if (result == TT_OK)
+    result =
+        c->reach ? loop_retired_new(s->loop_count, &c->retired) : TT_ENOMEM;
   if (result != TT_OK) {
     change_free(c);
     return result;
@@ -121,6 +126,8 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   store_retain(s->store, (int64_t)s->config.retain * 1000,
                s->config.retain_bytes);
   sinks_apply(s->sinks, s->config.sinks, s->config.sink_count);
+  deliver_use(s->deliver, c->reach);
+  c->reach = NULL;
   access_log_use(s->access, &c->access);
   c->access.fd = -1;
   auth_rules *earlier = s->rules;

@@ -28,10 +28,11 @@
  * and takes them down in the same order, so that nothing hands over to a part
  * that is gone.
  *
- *   up:    config, log, store, bus, loops, auth, feed, history, sinks, relay,
- *          http
+ *   up:    config, log, store, bus, loops, auth, feed, history, sinks,
+ *          deliver, relay, http
  *   down:  http stops accepting; feed tells its subscribers to come back; the
- *          last answers go out; loops, feed, sinks, bus, store
+ *          last answers go out; loops, feed, sinks, deliver, bus,
+ *          store
  */
 enum { ABORT_WAIT_MS = 200, OVERDUE_US = 500000 };
 
@@ -208,6 +209,15 @@ static tt_error make_sinks(server *s) {
   return error;
 }
 
+static tt_error make_deliver(server *s) {
+  deliver_options options = {.store = s->store,
+                             .metrics = s->metrics,
+                             .user_agent = "telltale/" TELLTALE_VERSION,
+                             .allow_cidrs = s->config.allow_cidrs};
+  tt_error error = deliver_new(&options, &s->deliver);
+  return error ? error : deliver_start(s->deliver);
+}
+
 static tt_error name_store(server *s) {
   int length = s->store_path[0]
                    ? asprintf(&s->store_text, "sqlite:%s", s->store_path)
@@ -249,6 +259,10 @@ static tt_error make_watchdog(server *s) {
     error = watchdog_add_loop(s->watchdog, s->loops[i]);
   if (error == TT_OK)
     error = watchdog_add_pool(s->watchdog, s->loops[0]);
+  if (error == TT_OK) {
+    watchdog_worker deliverer = deliver_watch(s->deliver);
+    error = watchdog_add(s->watchdog, &deliverer);
+  }
   return error;
 }
 
@@ -482,6 +496,9 @@ static void tear_down(server *s) {
   if (s->sinks && !sinks_stop(s->sinks, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "a sink");
   sinks_free(s->sinks);
+  if (!deliver_stop(s->deliver, (int)(left_ms(s) / 2)))
+    leave_as_it_is(s, "a delivery");
+  deliver_free(s->deliver);
   if (s->bus)
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
@@ -536,6 +553,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = name_store(s)) != TT_OK ||
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
       (result = make_sinks(s)) != TT_OK ||
+      (result = make_deliver(s)) != TT_OK ||
       (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
       (result = make_sessions(s, error)) != TT_OK ||
