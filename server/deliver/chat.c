@@ -85,13 +85,13 @@ static void write_message(const due_delivery *d, bool escape, size_t data_max,
   tti_buf_fini(&m.text);
 }
 
-void chat_slack(const due_delivery *delivery, tti_buf *out) {
-  write_message(delivery, true, SLACK_DATA_MAX, "{\"text\":", out);
+void chat_slack(const due_delivery *due, tti_buf *out) {
+  write_message(due, true, SLACK_DATA_MAX, "{\"text\":", out);
   tti_buf_append_char(out, '}');
 }
 
-void chat_discord(const due_delivery *delivery, tti_buf *out) {
-  write_message(delivery, false, DISCORD_DATA_MAX,
+void chat_discord(const due_delivery *due, tti_buf *out) {
+  write_message(due, false, DISCORD_DATA_MAX,
                 "{\"allowed_mentions\":{\"parse\":[]},\"content\":", out);
   tti_buf_append_char(out, '}');
 }

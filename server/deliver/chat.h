@@ -8,9 +8,9 @@
  * its data in a fenced block, what is unknown left out. */
 
 /* {"text": …}, with what Slack would take for markup or a mention escaped. */
-void chat_slack(const due_delivery *delivery, tti_buf *out);
+void chat_slack(const due_delivery *due, tti_buf *out);
 
 /* {"content": …} of at most 2,000 characters, that mentions nobody. */
-void chat_discord(const due_delivery *delivery, tti_buf *out);
+void chat_discord(const due_delivery *due, tti_buf *out);
 
 #endif

@@ -81,7 +81,7 @@ struct deliver {
   look look;
   bool looking, made, walk;
   int64_t made_n; /* -1: not known yet */
-  char walk_after[DUE_ID_SIZE];
+  char walk_after[TABLES_ID_SIZE];
   int64_t look_after_us;
   settle *settle;
   sweep sweep;
@@ -244,7 +244,7 @@ static void settled(void *context, item *i, const due_attempt *result) {
   deliver *d = context;
   lane *l = i->lane;
   int64_t now_us = server_wall_us();
-  if (result->status == DUE_PENDING && result->retry_us < l->next_us)
+  if (result->status == DELIVERY_PENDING && result->retry_us < l->next_us)
     l->next_us = result->retry_us;
   consider(d, l, now_us);
 }
@@ -289,12 +289,12 @@ static void finish(deliver *d, item *i, const transfer_outcome *outcome) {
 
 /* What has no request: too old, or without the event that it carried. */
 static bool give_up(deliver *d, item *i, int64_t now_us) {
-  const due_delivery *delivery = i->delivery;
-  bool expired = schedule_expired(delivery->created_us, now_us);
+  const due_delivery *due = i->delivery;
+  bool expired = schedule_expired(due->created_us, now_us);
   schedule_verdict verdict = {.fate = SCHEDULE_FAILED,
-                              .attempts = delivery->attempts,
+                              .attempts = due->attempts,
                               .reason = expired ? "expired" : "event_gone"};
-  if (!expired && delivery->body.ptr)
+  if (!expired && due->body.ptr)
     return false;
   item_skip(i);
   settle_add(d->settle, i, &verdict, NULL, now_us);
@@ -452,6 +452,9 @@ static void take_found(deliver *d, int64_t now_us) {
       break;
     }
     l->next_us = 0;
+    /* So that the table says when it will be tried. */
+    if (now_us < l->hold_until_us && (l->off || l->breaker.trips))
+      settle_defer(d->settle, l, now_us);
     consider(d, l, now_us);
   }
 }

@@ -65,21 +65,21 @@ static bool is_before(const lane *l, const due_delivery *a,
   return a->n < b->n;
 }
 
-tt_error lane_add(lane *l, due_delivery *delivery) {
+tt_error lane_add(lane *l, due_delivery *due) {
   item **at = &l->items;
   for (item *i = l->items; i; i = i->next)
-    if (i->delivery->n == delivery->n) {
-      free(delivery);
+    if (i->delivery->n == due->n) {
+      free(due);
       return TT_OK;
     }
   item *made = malloc(sizeof *made);
   if (!made) {
-    free(delivery);
+    free(due);
     return TT_ENOMEM;
   }
-  while (*at && !is_before(l, delivery, (*at)->delivery))
+  while (*at && !is_before(l, due, (*at)->delivery))
     at = &(*at)->next;
-  *made = (item){*at, l, delivery, ITEM_QUEUED};
+  *made = (item){*at, l, due, ITEM_QUEUED};
   *at = made;
   l->held++;
   l->queued++;

@@ -78,7 +78,7 @@ void lane_doubt(lane *l);
 bool lane_is_ordered(const lane *l);
 
 /* Takes a delivery into the queue, unless it is there already. TT_ENOMEM. */
-tt_error lane_add(lane *l, due_delivery *delivery);
+tt_error lane_add(lane *l, due_delivery *due);
 
 /* Whether a request may begin, and the delivery that is next: the one that is
  * due longest, or, when it is ordered, that was made first. NULL: none. */

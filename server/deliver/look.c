@@ -34,9 +34,9 @@ static tt_error look_walk(look *k, store_tx *tx) {
   return error == TT_ENOTFOUND ? TT_OK : error;
 }
 
-static void take(void *context, due_delivery *delivery) {
+static void take(void *context, due_delivery *due) {
   look_lane *l = context;
-  l->deliveries[l->count++] = delivery;
+  l->deliveries[l->count++] = due;
 }
 
 static tt_error look_lane_run(look_lane *l, int64_t now_us, store_tx *tx) {

@@ -34,7 +34,7 @@ typedef struct look {
   bool made;          /* which lanes have new deliveries, after … */
   int64_t made_after; /* -1: go to the end, which is only told in made_n */
   bool walk;          /* which webhooks have pending ones at all, after … */
-  char walk_after[DUE_ID_SIZE];
+  char walk_after[TABLES_ID_SIZE];
   int64_t now_us;
   look_lane lanes[LOOK_LANES];
   size_t lane_count;

@@ -72,24 +72,22 @@ struct curl_slist *request_extra(const char *json) {
 /* ---- Formats ---- */
 
 static tt_error sign(tt_signature_scheme scheme, const due_webhook *webhook,
-                     const due_delivery *delivery, int64_t now_us,
+                     const due_delivery *due, int64_t now_us,
                      char out_signature[TELLTALE_SIGNATURE_SIZE]) {
   tt_signature_options options = {.scheme = scheme,
                                   .secrets = {webhook->secret}};
   if (*webhook->previous_secret && now_us < webhook->previous_until_us)
     options.secrets[1] = webhook->previous_secret;
-  return tt_signature_sign(&options, delivery->event_id, now_us / 1000000,
-                           delivery->body.ptr, delivery->body.len,
-                           out_signature);
+  return tt_signature_sign(&options, due->event_id, now_us / 1000000,
+                           due->body.ptr, due->body.len, out_signature);
 }
 
 static tt_error add_standard(request *r, const due_webhook *webhook,
-                             const due_delivery *delivery, int64_t now_us,
+                             const due_delivery *due, int64_t now_us,
                              bool *ok) {
   char signature[TELLTALE_SIGNATURE_SIZE];
-  tt_error error =
-      sign(TT_SIGNATURE_STANDARD, webhook, delivery, now_us, signature);
-  add_header(&r->headers, ok, "webhook-id: %s", delivery->event_id);
+  tt_error error = sign(TT_SIGNATURE_STANDARD, webhook, due, now_us, signature);
+  add_header(&r->headers, ok, "webhook-id: %s", due->event_id);
   add_header(&r->headers, ok, "webhook-timestamp: %" PRId64, now_us / 1000000);
   if (!error)
     add_header(&r->headers, ok, "webhook-signature: %s", signature);
@@ -97,38 +95,36 @@ static tt_error add_standard(request *r, const due_webhook *webhook,
 }
 
 static tt_error add_e2a(request *r, const due_webhook *webhook,
-                        const due_delivery *delivery, int64_t now_us,
-                        bool *ok) {
+                        const due_delivery *due, int64_t now_us, bool *ok) {
   char signature[TELLTALE_SIGNATURE_SIZE];
-  tt_error error = sign(TT_SIGNATURE_E2A, webhook, delivery, now_us, signature);
+  tt_error error = sign(TT_SIGNATURE_E2A, webhook, due, now_us, signature);
   if (!error)
     add_header(&r->headers, ok, "X-E2A-Signature: %s", signature);
-  add_header(&r->headers, ok, "X-E2A-Event-Type: %s", delivery->type);
+  add_header(&r->headers, ok, "X-E2A-Event-Type: %s", due->type);
   add(&r->headers, ok, "X-E2A-Schema-Version: 1");
   add(&r->headers, ok, "User-Agent: e2a-webhooks/1");
   return error;
 }
 
 tt_error request_init(request *r, const due_webhook *webhook,
-                      const struct curl_slist *extra,
-                      const due_delivery *delivery, int64_t now_us,
-                      const char **out_problem) {
+                      const struct curl_slist *extra, const due_delivery *due,
+                      int64_t now_us, const char **out_problem) {
   bool ok = true;
   tt_error error = TT_OK;
-  *r = (request){.body = delivery->body};
+  *r = (request){.body = due->body};
   tti_buf_init(&r->chat, CHAT_MAX);
   add(&r->headers, &ok, "Content-Type: application/json");
   /* curl would wait up to a second for a "100 Continue" that few send. */
   add(&r->headers, &ok, "Expect:");
-  add_header(&r->headers, &ok, "telltale-delivery-id: %s", delivery->id);
+  add_header(&r->headers, &ok, "telltale-delivery-id: %s", due->id);
   if (strcmp(webhook->format, "slack") == 0)
-    chat_slack(delivery, &r->chat);
+    chat_slack(due, &r->chat);
   else if (strcmp(webhook->format, "discord") == 0)
-    chat_discord(delivery, &r->chat);
+    chat_discord(due, &r->chat);
   else if (strcmp(webhook->format, "e2a") == 0)
-    error = add_e2a(r, webhook, delivery, now_us, &ok);
+    error = add_e2a(r, webhook, due, now_us, &ok);
   else
-    error = add_standard(r, webhook, delivery, now_us, &ok);
+    error = add_standard(r, webhook, due, now_us, &ok);
   if (r->chat.len)
     r->body = tti_buf_slice(&r->chat);
   for (; extra; extra = extra->next)

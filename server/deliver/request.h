@@ -24,9 +24,8 @@ typedef struct request {
  * request_fini ends it in either case. *out_problem is a static sentence on
  * failure: TT_EINVAL (the secret is malformed), TT_ENOMEM. */
 tt_error request_init(request *r, const due_webhook *webhook,
-                      const struct curl_slist *extra,
-                      const due_delivery *delivery, int64_t now_us,
-                      const char **out_problem);
+                      const struct curl_slist *extra, const due_delivery *due,
+                      int64_t now_us, const char **out_problem);
 void request_fini(request *r);
 
 #endif

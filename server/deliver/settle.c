@@ -102,9 +102,10 @@ static void mark_last(batch *b, result *last) {
   last->last_of_lane = true;
 }
 
-static const due_status statuses[] = {[SCHEDULE_DELIVERED] = DUE_DELIVERED,
-                                      [SCHEDULE_RETRY] = DUE_PENDING,
-                                      [SCHEDULE_FAILED] = DUE_FAILED};
+static const delivery_status statuses[] = {[SCHEDULE_DELIVERED] =
+                                               DELIVERY_DELIVERED,
+                                           [SCHEDULE_RETRY] = DELIVERY_PENDING,
+                                           [SCHEDULE_FAILED] = DELIVERY_FAILED};
 
 void settle_add(settle *s, item *i, const schedule_verdict *verdict,
                 const transfer_outcome *outcome, int64_t now_us) {
@@ -177,10 +178,10 @@ static void done(store_job *job) {
 /* ---- Afterwards ---- */
 
 static const char *outcome_of(const result *r) {
-  return !r->there                            ? "webhook_deleted"
-         : r->attempt.status == DUE_DELIVERED ? "delivered"
-         : r->attempt.status == DUE_FAILED    ? "exhausted"
-                                              : "retryable_failure";
+  return !r->there                                 ? "webhook_deleted"
+         : r->attempt.status == DELIVERY_DELIVERED ? "delivered"
+         : r->attempt.status == DELIVERY_FAILED    ? "exhausted"
+                                                   : "retryable_failure";
 }
 
 static void count(const settle *s, const result *r) {

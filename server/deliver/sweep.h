@@ -28,7 +28,7 @@ typedef struct sweep {
   sweep_options options;
   store_read read;
   store_job job;
-  char at[DUE_ID_SIZE]; /* how far it came; the one that is to be disabled */
+  char at[TABLES_ID_SIZE]; /* how far it came; the one that is to be disabled */
   int64_t now_us;
   int64_t due_us;
   bool found, disabled; /* of the read, of the job */

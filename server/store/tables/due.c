@@ -7,22 +7,23 @@
  * same words. */
 #define EXPRESS "(replay_id IS NOT NULL)"
 
-static void column_id(sqlite3_stmt *stmt, int column, char out[DUE_ID_SIZE]) {
+static void column_id(sqlite3_stmt *stmt, int column,
+                      char out[TABLES_ID_SIZE]) {
   const char *text = (const char *)sqlite3_column_text(stmt, column);
-  snprintf(out, DUE_ID_SIZE, "%s", text ? text : "");
+  snprintf(out, TABLES_ID_SIZE, "%s", text ? text : "");
 }
 
 /* The one after `id`, of a statement that asks for it. */
 static tt_error next_webhook(store_tx *tx, sqlite3_stmt *stmt,
-                             char id[DUE_ID_SIZE]) {
-  char next[DUE_ID_SIZE] = "";
+                             char id[TABLES_ID_SIZE]) {
+  char next[TABLES_ID_SIZE] = "";
   tx_bind_text(stmt, 1, id);
   if (tx_step(tx, stmt))
     column_id(stmt, 0, next);
   tt_error error = tx_end(tx, stmt);
   if (error || !*next)
     return error ? error : TT_ENOTFOUND;
-  memcpy(id, next, DUE_ID_SIZE);
+  memcpy(id, next, TABLES_ID_SIZE);
   return TT_OK;
 }
 
@@ -59,7 +60,7 @@ tt_error due_last(store_tx *tx, int64_t *out_n) {
   return tx_end(tx, stmt);
 }
 
-tt_error due_next_webhook(store_tx *tx, char id[DUE_ID_SIZE]) {
+tt_error due_next_webhook(store_tx *tx, char id[TABLES_ID_SIZE]) {
   sqlite3_stmt *stmt =
       tx_prepare(tx, "SELECT webhook_id FROM deliveries WHERE status = 0"
                      " AND webhook_id > ?1 ORDER BY webhook_id LIMIT 1");
@@ -181,8 +182,8 @@ static bool is_held(const due_query *query, int64_t n) {
 }
 
 tt_error due_read(store_tx *tx, const due_query *query,
-                  void (*take)(void *context, due_delivery *delivery),
-                  void *context, int64_t *out_next_us) {
+                  void (*take)(void *context, due_delivery *due), void *context,
+                  int64_t *out_next_us) {
   size_t count = 0, bytes = 0;
   bool short_of_memory = false;
   sqlite3_stmt *stmt = tx_prepare(tx, query->ordered ? by_number : by_time);
@@ -199,14 +200,14 @@ tt_error due_read(store_tx *tx, const due_query *query,
       *out_next_us = due_us > query->now_us ? due_us : query->now_us;
       break;
     }
-    due_delivery *delivery = delivery_of(stmt);
-    if (!delivery) {
+    due_delivery *due = delivery_of(stmt);
+    if (!due) {
       short_of_memory = true;
       break;
     }
     count++;
-    bytes += delivery->body.len;
-    take(context, delivery);
+    bytes += due->body.len;
+    take(context, due);
   }
   tt_error error = tx_end(tx, stmt);
   return error || !short_of_memory ? error : TT_ENOMEM;
@@ -222,7 +223,7 @@ tt_error due_settle(store_tx *tx, const due_attempt *a, bool *out_there) {
   tx_bind_int(stmt, 1, a->n);
   tx_bind_int(stmt, 2, a->status);
   tx_bind_int(stmt, 3, a->attempts);
-  if (a->status == DUE_PENDING)
+  if (a->status == DELIVERY_PENDING)
     tx_bind_int(stmt, 4, a->retry_us);
   if (a->tried)
     tx_bind_int(stmt, 5, a->at_us);
@@ -302,7 +303,7 @@ static bool is_failing(store_tx *tx, const char *id, int64_t since_us,
   return found;
 }
 
-tt_error due_failing(store_tx *tx, char id[DUE_ID_SIZE], int64_t since_us,
+tt_error due_failing(store_tx *tx, char id[TABLES_ID_SIZE], int64_t since_us,
                      unsigned failed, size_t max, bool *out_found) {
   *out_found = false;
   for (size_t i = 0; i < max && !*out_found; i++) {

@@ -1,17 +1,15 @@
 #ifndef STORE_TABLES_DUE_H
 #define STORE_TABLES_DUE_H
 
-#include "server/store/tables/tables.h"
+#include "server/store/tables/deliveries.h"
 
 /* Deliveries as the deliverer sees them: which are due, and what came of them.
  * A webhook has two lanes of them: what events' fan-out made, and, express,
  * tests and redeliveries, which wait behind nothing. Times are unix
  * microseconds. */
 
-#define DUE_ID_SIZE 72
-
 typedef struct due_lane {
-  char webhook[DUE_ID_SIZE];
+  char webhook[TABLES_ID_SIZE];
   bool express;
 } due_lane;
 
@@ -29,7 +27,7 @@ tt_error due_last(store_tx *tx, int64_t *out_n);
 
 /* The first webhook after `id` ("": of all) of which anything is pending.
  * TT_ENOTFOUND: there is none. */
-tt_error due_next_webhook(store_tx *tx, char id[DUE_ID_SIZE]);
+tt_error due_next_webhook(store_tx *tx, char id[TABLES_ID_SIZE]);
 
 /* What a request to a webhook needs. One piece of memory, freed with free(). */
 typedef struct due_webhook {
@@ -70,27 +68,21 @@ typedef struct due_query {
  * first of the others is due (now, when there was no room for it); INT64_MAX:
  * there is none. */
 tt_error due_read(store_tx *tx, const due_query *query,
-                  void (*take)(void *context, due_delivery *delivery),
-                  void *context, int64_t *out_next_us);
+                  void (*take)(void *context, due_delivery *due), void *context,
+                  int64_t *out_next_us);
 
 /* The first webhook after `id` ("": of all) that is enabled, had at least
  * `failed` deliveries fail since `since_us` and its last change, and none
  * delivered since `since_us`. At most `max` are looked at: when it is not found
  * among them go on after `id`. TT_ENOTFOUND: there is none any more. */
-tt_error due_failing(store_tx *tx, char id[DUE_ID_SIZE], int64_t since_us,
+tt_error due_failing(store_tx *tx, char id[TABLES_ID_SIZE], int64_t since_us,
                      unsigned failed, size_t max, bool *out_found);
 
 /* ---- Changing; on the writing thread ---- */
 
-typedef enum due_status {
-  DUE_PENDING = 0,
-  DUE_DELIVERED = 1,
-  DUE_FAILED = 2
-} due_status;
-
 typedef struct due_attempt {
   int64_t n;
-  due_status status;
+  delivery_status status;
   unsigned attempts;
   bool counted; /* the attempt is kept; else only its error is */
   bool tried;   /* false: nothing was attempted at all */
