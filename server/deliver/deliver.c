@@ -1,6 +1,7 @@
 #include "server/deliver/deliver.h"
 
 #include "lib/base/hash.h"
+#include "lib/base/thread.h"
 #include "server/deliver/look.h"
 #include "server/deliver/request.h"
 #include "server/deliver/settle.h"
@@ -9,8 +10,6 @@
 #include "server/io/clock.h"
 #include "server/io/log.h"
 #include "server/testing/fault.h"
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -698,12 +697,7 @@ tt_error deliver_new(const deliver_options *options, deliver **out_deliver) {
 }
 
 tt_error deliver_start(deliver *d) {
-  /* Signals belong to the main thread. */
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  d->started = pthread_create(&d->thread, NULL, deliver_main, d) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  d->started = tti_thread_start(&d->thread, deliver_main, d);
   return d->started ? TT_OK : TT_EIO;
 }
 
