@@ -203,7 +203,7 @@ TELLTALE_API void tt_metrics_observe(tt_metrics *metrics, tt_metric id,
                                      double value, const char *label_a,
                                      const char *label_b);
 /* Frees the backend and the handle, when nobody counts any more. NULL is fine.
- * One that sends does so a last time, which takes at most three seconds. */
+ * One that sends does so a last time, which takes at most a second. */
 TELLTALE_API void tt_metrics_free(tt_metrics *metrics);
 
 /* ---- A backend of one's own ---- */
@@ -311,6 +311,38 @@ typedef struct tt_metrics_statsd_options {
 TELLTALE_API tt_error
 tt_metrics_statsd_new(const tt_metrics_statsd_options *options, char *problem,
                       tt_metrics **out_metrics);
+
+/* ---- OTLP; part of libtelltale-http ---- */
+
+/* What is left out is taken from the environment, as OpenTelemetry names it:
+ * the same with _METRICS_ after OTLP wins. Texts are copied. */
+typedef struct tt_metrics_otlp_options {
+  /* Each minute, or OTEL_METRIC_EXPORT_INTERVAL. */
+  tt_metrics_push push;
+  /* http or https; "/v1/metrics" is added. OTEL_EXPORTER_OTLP_ENDPOINT, or
+   * OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, which is used as it is. */
+  const char *endpoint;
+  const char *headers; /* "name=value,…", percent-encoded; …_HEADERS */
+  /* A file that holds a bearer token; read again before each request. */
+  const char *token_file;
+  const char *compression;         /* "gzip" or "none"; …_COMPRESSION */
+  int timeout_ms;                  /* of one request; …_TIMEOUT; 10,000 */
+  const char *service_name;        /* OTEL_SERVICE_NAME; "telltale" */
+  const char *resource_attributes; /* as headers; OTEL_RESOURCE_ATTRIBUTES */
+  /* PEM files; …_CERTIFICATE, …_CLIENT_CERTIFICATE, …_CLIENT_KEY. */
+  const char *ca_file;
+  const char *cert_file;
+  const char *key_file;
+} tt_metrics_otlp_options;
+
+/* Sends all sums since the backend was made, as metrics of OTLP over HTTP,
+ * protobuf, cumulative; the names are "telltale." and the instrument's. After
+ * 429, 502, 503, 504 or no answer the next request comes sooner, yet not before
+ * Retry-After; nothing is kept meanwhile, since it has everything. `problem` as
+ * of tt_metrics_statsd_new. TT_EINVAL, TT_ENOMEM. */
+TELLTALE_API tt_error
+tt_metrics_otlp_new(const tt_metrics_otlp_options *options, char *problem,
+                    tt_metrics **out_metrics);
 
 #ifdef __cplusplus
 }

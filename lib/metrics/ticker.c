@@ -1,12 +1,12 @@
 #include "lib/metrics/ticker.h"
 
 #include "lib/base/cond.h"
+#include "lib/base/thread.h"
 #include "lib/base/time.h"
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LAST_US 3000000
+#define LAST_US 1000000
 
 struct tti_ticker {
   tti_ticker_options options;
@@ -45,16 +45,6 @@ static void *run(void *context) {
   return NULL;
 }
 
-static tt_error start_thread(tti_ticker *t) {
-  sigset_t all, before;
-  sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before))
-    return TT_ENOMEM;
-  bool started = pthread_create(&t->thread, NULL, run, t) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return started ? TT_OK : TT_ENOMEM;
-}
-
 tt_error tti_ticker_start(const tti_ticker_options *options,
                           tti_ticker **out_ticker) {
   tti_ticker *t = calloc(1, sizeof(*t));
@@ -67,11 +57,10 @@ tt_error tti_ticker_start(const tti_ticker_options *options,
     free(t);
     return TT_ENOMEM;
   }
-  tt_error error = start_thread(t);
-  if (error) {
+  if (!tti_thread_start(&t->thread, run, t)) {
     pthread_cond_destroy(&t->changed);
     free(t);
-    return error;
+    return TT_ENOMEM;
   }
   *out_ticker = t;
   return TT_OK;

@@ -23,7 +23,7 @@ typedef struct tti_ticker_options {
 tt_error tti_ticker_start(const tti_ticker_options *options,
                           tti_ticker **out_ticker);
 
-/* Calls a last time, waits at most three seconds for it and then hurries it;
+/* Calls a last time, waits at most a second for it and then hurries it;
  * frees the ticker. NULL is fine. False: this is a forked child. It has no such
  * thread, and what that used is the parent's: leave it as it is. */
 bool tti_ticker_stop(tti_ticker *ticker);

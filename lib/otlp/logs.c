@@ -199,18 +199,14 @@ static bool set_records(tti_arena *arena, Tti__Otlp__ScopeLogs *scope,
 tt_error tti_otlp_logs(tti_arena *arena, const tti_otlp_resource *resource,
                        const tt_envelope *const *envelopes, size_t count,
                        tti_buf *out) {
-  Tti__Otlp__Resource from = TTI__OTLP__RESOURCE__INIT;
-  Tti__Otlp__Scope scope = TTI__OTLP__SCOPE__INIT;
   Tti__Otlp__ScopeLogs scope_logs = TTI__OTLP__SCOPE_LOGS__INIT;
   Tti__Otlp__ResourceLogs resource_logs = TTI__OTLP__RESOURCE_LOGS__INIT;
   Tti__Otlp__LogsRequest request = TTI__OTLP__LOGS_REQUEST__INIT;
   Tti__Otlp__ScopeLogs *only_scope = &scope_logs;
   Tti__Otlp__ResourceLogs *only_resource = &resource_logs;
   tti_arena_clear(arena);
-  from.attributes = resource->attributes.items;
-  from.n_attributes = resource->attributes.count;
-  scope.name = tti_otlp_text(arena, TTI_SLICE("telltale"));
-  scope.version = tti_otlp_text(arena, TTI_SLICE(TELLTALE_VERSION));
+  Tti__Otlp__Resource from = tti_otlp_resource_message(resource);
+  Tti__Otlp__Scope scope = tti_otlp_scope(arena);
   scope_logs.scope = &scope;
   resource_logs.resource = &from;
   resource_logs.scope_logs = &only_scope;
@@ -219,12 +215,7 @@ tt_error tti_otlp_logs(tti_arena *arena, const tti_otlp_resource *resource,
   request.n_resource_logs = 1;
   if (!set_records(arena, &scope_logs, envelopes, count))
     return TT_ENOMEM;
-  size_t size = tti__otlp__logs_request__get_packed_size(&request);
-  char *at = tti_buf_reserve(out, size);
-  if (!at)
-    return out->error;
-  out->len += tti__otlp__logs_request__pack(&request, (uint8_t *)at);
-  return TT_OK;
+  return tti_otlp_pack(&request.base, out);
 }
 
 /* ---- Answers ---- */

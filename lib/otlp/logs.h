@@ -1,8 +1,7 @@
 #ifndef TTI_OTLP_LOGS_H
 #define TTI_OTLP_LOGS_H
 
-#include "lib/base/buf.h"
-#include "lib/otlp/any.h"
+#include "lib/otlp/resource.h"
 #include <telltale/event.h>
 
 /* Envelopes as log records of OTLP.
@@ -15,13 +14,6 @@
  * `telltale.telemetry_session_id`), `telltale.<key>` for each of the metadata,
  * and, from the data of network, page and console events, the names that the
  * semantic conventions give them. */
-
-/* Who says it: the request's resource and scope. Built once, used by many
- * requests; borrowed texts must outlive it. */
-typedef struct tti_otlp_resource {
-  tti_arena arena;
-  tti_otlp_pairs attributes;
-} tti_otlp_resource;
 
 /* Appends an ExportLogsServiceRequest of these envelopes. The arena is cleared
  * first. TT_ENOMEM, or the buffer's error. */

@@ -10,19 +10,37 @@
 /* A setting and where it came from, for messages. */
 typedef struct setting {
   const char *value; /* NULL: not set */
-  const char *from;
+  char from[64];
+  bool own; /* from the signal's own variable */
 } setting;
 
-static setting choose(const char *option, const char *name, const char *logs,
-                      const char *general) {
-  setting s = {option, name};
-  if (!s.value && logs)
-    s = (setting){getenv(logs), logs};
-  if (!s.value || !*s.value)
-    s = option ? s : (setting){getenv(general), general};
-  if (s.value && !*s.value)
-    s.value = NULL;
+static bool take_env(setting *s) {
+  const char *value = getenv(s->from);
+  s->value = value && *value ? value : NULL;
+  return s->value != NULL;
+}
+
+/* The option, or the environment variable. */
+static setting choose(const char *option, const char *name,
+                      const char *variable) {
+  setting s = {.value = option && *option ? option : NULL};
+  snprintf(s.from, sizeof(s.from), "%s", option ? name : variable);
+  if (!option)
+    take_env(&s);
   return s;
+}
+
+/* The same of the variables for exporters: the signal's own one wins. */
+static setting choose_export(const tti_otlp_settings *settings,
+                             const char *option, const char *name,
+                             const char *variable) {
+  setting s = {0};
+  char general[64];
+  snprintf(general, sizeof(general), "OTEL_EXPORTER_OTLP_%s", variable);
+  snprintf(s.from, sizeof(s.from), "OTEL_EXPORTER_OTLP_%s_%s", settings->signal,
+           variable);
+  s.own = !option && take_env(&s);
+  return s.own ? s : choose(option, name, general);
 }
 
 static tt_error refuse(char *problem, const setting *s, const char *why) {
@@ -32,14 +50,13 @@ static tt_error refuse(char *problem, const setting *s, const char *why) {
 
 static tt_error set_url(const tt_storage_otlp_options *options,
                         tti_otlp_settings *settings, char *problem) {
-  static const char logs[] = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
-  setting s = choose(options->endpoint, "endpoint", logs,
-                     "OTEL_EXPORTER_OTLP_ENDPOINT");
+  setting s =
+      choose_export(settings, options->endpoint, "endpoint", "ENDPOINT");
   if (!s.value)
     return refuse(problem, &s,
                   "there is no endpoint; give a URL such as "
                   "http://localhost:4318");
-  const char *more = s.from == logs ? "" : "/v1/logs";
+  const char *more = s.own ? "" : settings->path;
   tt_error error = tti_http_url(s.value, more, &settings->url);
   if (!error)
     error = tti_http_url_shown(settings->url, &settings->shown_url);
@@ -157,9 +174,9 @@ static tt_error set_resource(const tt_storage_otlp_options *options,
                              tti_otlp_settings *settings, char *problem) {
   char key[] = "service.name", standard[] = "telltale";
   setting name =
-      choose(options->service_name, "service_name", NULL, "OTEL_SERVICE_NAME");
+      choose(options->service_name, "service_name", "OTEL_SERVICE_NAME");
   setting more = choose(options->resource_attributes, "resource_attributes",
-                        NULL, "OTEL_RESOURCE_ATTRIBUTES");
+                        "OTEL_RESOURCE_ATTRIBUTES");
   tt_error error = TT_OK;
   if (name.value)
     error = add_attribute(settings, key, (char *)name.value);
@@ -170,8 +187,7 @@ static tt_error set_resource(const tt_storage_otlp_options *options,
 
 static tt_error set_timeout(const tt_storage_otlp_options *options,
                             tti_otlp_settings *settings, char *problem) {
-  setting s = choose(NULL, NULL, "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
-                     "OTEL_EXPORTER_OTLP_TIMEOUT");
+  setting s = choose_export(settings, NULL, NULL, "TIMEOUT");
   unsigned long long ms;
   settings->timeout_ms = options->timeout_ms;
   if (!settings->timeout_ms && s.value) {
@@ -186,14 +202,13 @@ static tt_error set_timeout(const tt_storage_otlp_options *options,
     settings->timeout_ms = TIMEOUT_MS;
   if (settings->timeout_ms > 0)
     return TT_OK;
-  return refuse(problem, &(setting){NULL, "timeout_ms"}, "it is below 0");
+  return refuse(problem, &(setting){.from = "timeout_ms"}, "it is below 0");
 }
 
 static tt_error set_compression(const tt_storage_otlp_options *options,
                                 tti_otlp_settings *settings, char *problem) {
-  setting s = choose(options->compression, "compression",
-                     "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION",
-                     "OTEL_EXPORTER_OTLP_COMPRESSION");
+  setting s = choose_export(settings, options->compression, "compression",
+                            "COMPRESSION");
   settings->gzip = s.value && strcmp(s.value, "gzip") == 0;
   if (s.value && !settings->gzip && strcmp(s.value, "none") != 0)
     return refuse(problem, &s, "it is neither gzip nor none");
@@ -206,7 +221,7 @@ static tt_error set_excluded(const tt_storage_otlp_options *options,
   const char *const *names = options->exclude ? options->exclude : standard;
   size_t count = options->exclude ? options->exclude_count : 2;
   if (count > TTI_OTLP_EXCLUDED_MAX)
-    return refuse(problem, &(setting){NULL, "exclude"}, "there are too many");
+    return refuse(problem, &(setting){.from = "exclude"}, "there are too many");
   for (size_t i = 0; i < count; i++) {
     settings->excluded[i] = strdup(names[i] ? names[i] : "");
     if (!settings->excluded[i])
@@ -219,8 +234,7 @@ static tt_error set_excluded(const tt_storage_otlp_options *options,
 tt_error tti_otlp_settings_read(const tt_storage_otlp_options *options,
                                 tti_otlp_settings *settings, char *problem) {
   setting headers =
-      choose(options->headers, "headers", "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
-             "OTEL_EXPORTER_OTLP_HEADERS");
+      choose_export(settings, options->headers, "headers", "HEADERS");
   tt_error error = set_url(options, settings, problem);
   if (!error)
     error = each_pair(&headers, settings, add_header, problem);
@@ -233,18 +247,14 @@ tt_error tti_otlp_settings_read(const tt_storage_otlp_options *options,
   if (!error)
     error = set_excluded(options, settings, problem);
   settings->files = (tti_http_files){
-      .ca = choose(options->ca_file, "ca_file",
-                   "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
-                   "OTEL_EXPORTER_OTLP_CERTIFICATE")
+      .ca = choose_export(settings, options->ca_file, "ca_file", "CERTIFICATE")
                 .value,
-      .cert = choose(options->cert_file, "cert_file",
-                     "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
-                     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
+      .cert = choose_export(settings, options->cert_file, "cert_file",
+                            "CLIENT_CERTIFICATE")
                   .value,
-      .key = choose(options->key_file, "key_file",
-                    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY",
-                    "OTEL_EXPORTER_OTLP_CLIENT_KEY")
-                 .value};
+      .key =
+          choose_export(settings, options->key_file, "key_file", "CLIENT_KEY")
+              .value};
   if (!error && options->token_file) {
     settings->token_file = strdup(options->token_file);
     error = settings->token_file ? TT_OK : TT_ENOMEM;

@@ -10,6 +10,8 @@
 
 /* What the options and the environment say, checked. */
 typedef struct tti_otlp_settings {
+  const char *signal; /* in variables: "LOGS"; static, set by the caller */
+  const char *path;   /* "/v1/logs"; the same */
   char *url;
   char *shown_url;  /* for messages */
   char *token_file; /* NULL: none */
@@ -26,9 +28,9 @@ typedef struct tti_otlp_settings {
   size_t text_count;
 } tti_otlp_settings;
 
-/* Fills settings that are all zero. On failure `problem` (TELLTALE_PROBLEM_MAX
- * bytes) says what is wrong and where it came from; the settings are then to be
- * freed nevertheless. TT_EINVAL, TT_ENOMEM. */
+/* Fills settings that are all zero but for the signal. On failure `problem`
+ * (TELLTALE_PROBLEM_MAX bytes) says what is wrong and where it came from; the
+ * settings are then to be freed nevertheless. TT_EINVAL, TT_ENOMEM. */
 tt_error tti_otlp_settings_read(const tt_storage_otlp_options *options,
                                 tti_otlp_settings *settings, char *problem);
 void tti_otlp_settings_fini(tti_otlp_settings *settings);

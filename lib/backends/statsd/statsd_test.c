@@ -197,7 +197,7 @@ static void samples_timings(void **state) {
   unsigned lines = 0;
   tt_metrics *m = statsd_to(r.address, NEVER_MS, TT_STATSD_TAGS_NONE);
   for (int i = 0; i < 1024; i++)
-    tt_metrics_observe(m, TT_METRIC_WEBHOOK_DURATION, i, NULL, NULL);
+    tt_metrics_observe(m, TT_METRIC_WEBHOOK_DURATION, i + 1, NULL, NULL);
   tt_metrics_observe(m, TT_METRIC_WEBHOOK_DURATION, INFINITY, NULL, NULL);
   tt_metrics_free(m);
   while (lines < 512)
