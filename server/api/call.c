@@ -29,6 +29,8 @@ void api_call_reply(api_call *call, int status) {
 
 static void fail(api_call *call, const char *code, const char *what,
                  const char *why) {
+  if (call->failed)
+    call->failed(call);
   http_reply_header(call->request, "Retry-After", "1");
   api_call_refuse(call, 503, code, "%s: %s; try again", what, why);
 }

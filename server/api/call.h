@@ -28,6 +28,8 @@ typedef struct api_call {
   /* On the loop, when the store is done: it answers, or calls the store once
    * more. What the store itself failed in was answered 503 before. */
   void (*answer)(struct api_call *call);
+  /* Called instead, right before that 503; may be NULL. */
+  void (*failed)(struct api_call *call);
   loop_task task;
   bool reads;
 } api_call;

@@ -34,6 +34,7 @@ typedef struct http_route {
   size_t max_body_bytes; /* decoded; 0: no body allowed (413) */
   bool overlaps;         /* consecutive pipelined requests may be in progress
                             together; their answers still go out in order */
+  bool errors_say_error; /* an error's message is in its "error" too */
   unsigned scope;        /* for the gate; http gives it no meaning */
   const struct http_description *about; /* describe.h */
 } http_route;
@@ -158,6 +159,8 @@ tti_slice http_request_param(const http_request *request, const char *name);
  * requests hold in memory is at most half of the budget, so that they leave the
  * rest to those who are known. */
 void http_request_is_of_guest(http_request *request);
+/* Whether the gate said so. */
+bool http_request_by_guest(const http_request *request);
 
 /* Who is at the other end of the connection: a proxy, perhaps. */
 const http_address *http_request_peer(const http_request *request);

@@ -230,6 +230,10 @@ void http_reply_error(http_request *r, int status, const char *code,
   tti_json_write_text(&body, code);
   tti_buf_append_text(&body, ",\"message\":");
   tti_json_write_string(&body, (tti_slice){message, kept});
+  if (r->route && r->route->errors_say_error) {
+    tti_buf_append_text(&body, ",\"error\":");
+    tti_json_write_string(&body, (tti_slice){message, kept});
+  }
   tti_buf_append_text(&body, "}\n");
   if (body.error)
     tti_buf_clear(&body);

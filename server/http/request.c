@@ -48,6 +48,10 @@ void http_request_is_of_guest(http_request *request) {
   request->is_guest = true;
 }
 
+bool http_request_by_guest(const http_request *request) {
+  return request->is_guest;
+}
+
 bool http_request_hold(http_request *request, size_t bytes) {
   return http_request_charge(request, bytes);
 }
