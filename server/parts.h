@@ -6,6 +6,7 @@
 #include "server/config/config.h"
 #include "server/deliver/deliver.h"
 #include "server/feed/feed.h"
+#include "server/fleet/fleet.h"
 #include "server/history/history.h"
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
@@ -37,6 +38,7 @@ typedef struct server {
   deliver *deliver;
   relay *relay;
   sessions *sessions;
+  fleet *fleet;
   watchdog *watchdog;
   http_server *http;
   /* The bus wakes the feed, which is made after it and freed before it. */

@@ -34,6 +34,15 @@ tt_error reload_rules_new(const config *c, auth_rules **out_rules) {
   return TT_OK;
 }
 
+fleet_settings reload_fleet_settings(const config *c) {
+  return (fleet_settings){.next_update_ms = c->fleet_next_update,
+                          .min_interval_ms = c->fleet_min_interval,
+                          .retain_ms = c->fleet_retain_updates,
+                          .retain_bytes = c->fleet_retain_bytes,
+                          .new_instances = c->fleet_new_instances,
+                          .max_instances = c->fleet_max_instances};
+}
+
 tt_error reload_certificate(const config *c, tti_buf *out_error,
                             tls_certificate **out_certificate) {
   tls_options options = {c->tls_cert, c->tls_key, c->tls_client_ca};
@@ -125,6 +134,8 @@ static void apply(server *s, change *c, tti_buf *changed, tti_buf *restart) {
   http_server_set_max_connections(s->http, (unsigned)s->config.max_connections);
   store_retain(s->store, (int64_t)s->config.retain * 1000,
                s->config.retain_bytes);
+  fleet_settings settings = reload_fleet_settings(&s->config);
+  fleet_set(s->fleet, &settings);
   sinks_apply(s->sinks, s->config.sinks, s->config.sink_count);
   deliver_use(s->deliver, c->reach);
   c->reach = NULL;

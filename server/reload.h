@@ -15,6 +15,8 @@ void reload_log(const config *c);
 /* The rules of a configuration, whose texts they borrow. TT_ENOMEM. */
 tt_error reload_rules_new(const config *c, auth_rules **out_rules);
 
+fleet_settings reload_fleet_settings(const config *c);
+
 /* Reads the files of tls.cert, tls.key and tls.client_ca; *out_certificate is
  * NULL where the configuration names none. Answers as tls_certificate_load. */
 tt_error reload_certificate(const config *c, tti_buf *out_error,

@@ -309,6 +309,15 @@ static tt_error make_sessions(server *s, tti_buf *error) {
   return result;
 }
 
+static tt_error make_fleet(server *s, tti_buf *error) {
+  fleet_options options = {.store = s->store,
+                           .relay = s->relay,
+                           .loop = s->loops[0],
+                           .metrics = s->metrics,
+                           .settings = reload_fleet_settings(&s->config)};
+  return fleet_new(&options, error, &s->fleet);
+}
+
 static tt_error open_access_log(server *s, tti_buf *error) {
   access_target target;
   tt_error result = access_log_new(s->metrics, &s->access);
@@ -484,6 +493,7 @@ static void tear_down(server *s) {
   if (s->http && !drain_http(s))
     leave_as_it_is(s, "a request");
   feed_close(s->feed);
+  fleet_close(s->fleet);
   for (size_t i = 0; i < s->loop_count; i++)
     loop_stop(s->loops[i]);
   pthread_mutex_lock(&s->feed_mutex);
@@ -504,6 +514,7 @@ static void tear_down(server *s) {
   if (s->store)
     store_close(s->store, (int)left_ms(s));
   sessions_free(s->sessions);
+  fleet_free(s->fleet);
   relay_free(s->relay);
   auth_free(s->auth);
   if (s->http)
@@ -557,6 +568,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
       (result = make_sessions(s, error)) != TT_OK ||
+      (result = make_fleet(s, error)) != TT_OK ||
       (result = open_access_log(s, error)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK ||
       (result = watchdog_start(s->watchdog)) != TT_OK)

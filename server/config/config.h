@@ -89,6 +89,24 @@
   X(stall_timeout, DURATION_MS, START, "limits.stall",                         \
     "TELLTALE_STALL_TIMEOUT", "--stall-timeout", "60s",                        \
     "longest time that the client of a stream may take nothing")               \
+  X(fleet_next_update, DURATION_MS, LIVE, "fleet.next_update",                 \
+    "TELLTALE_FLEET_NEXT_UPDATE", "--fleet-next-update", "1h",                 \
+    "when installed programs report again, where no rule says")                \
+  X(fleet_min_interval, DURATION_MS, LIVE, "fleet.min_interval",               \
+    "TELLTALE_FLEET_MIN_INTERVAL", "--fleet-min-interval", "10s",              \
+    "an update that comes sooner after the last one is refused")               \
+  X(fleet_retain_updates, DURATION_MS, LIVE, "fleet.retain_updates",           \
+    "TELLTALE_FLEET_RETAIN_UPDATES", "--fleet-retain-updates", "30d",          \
+    "how long updates are kept as they came")                                  \
+  X(fleet_retain_bytes, SIZE, LIVE, "fleet.retain_updates_bytes",              \
+    "TELLTALE_FLEET_RETAIN_UPDATES_BYTES", "--fleet-retain-updates-bytes",     \
+    "5GB", "... and how many bytes of them")                                   \
+  X(fleet_new_instances, COUNT, LIVE, "fleet.new_instances",                   \
+    "TELLTALE_FLEET_NEW_INSTANCES", "--fleet-new-instances", "600",            \
+    "new instances a minute that come without a token")                        \
+  X(fleet_max_instances, COUNT, LIVE, "fleet.max_instances",                   \
+    "TELLTALE_FLEET_MAX_INSTANCES", "--fleet-max-instances", "10000000",       \
+    "most instances that are known")                                           \
   X(shutdown_timeout, DURATION_MS, LIVE, "shutdown_timeout",                   \
     "TELLTALE_SHUTDOWN_TIMEOUT", "--shutdown-timeout", "10s",                  \
     "longest ordered shutdown")                                                \

@@ -22,6 +22,13 @@ const bearer = (scope) => ({
   authorization: `Bearer ${tokens[`TELLTALE_TOKEN_${scope.toUpperCase()}`]}`,
 });
 
+const fleetId = "7d8f9a52-6c1e-4d57-9d0e-3f1c7a2b4c5d";
+const fleetPath = `/v1/update/${fleetId}`;
+const fleetUpdate = (data, timestamp = "2026-01-02T03:04:05Z") => ({
+  path: fleetPath,
+  body: JSON.stringify({ instance_id: fleetId, timestamp, data }),
+});
+
 // Objects may have the members that are described, and no others.
 function strict(node) {
   if (Array.isArray(node)) return node.map(strict);
@@ -292,6 +299,21 @@ const calls = {
   backup_start: [[403, json({ path: "/tmp/none" })]],
   backup_state: [[403, {}]],
   backup_cancel: [[403, {}]],
+  fleet_update: [
+    [200, fleetUpdate({ version: "1.2", os: [{ value: "linux", count: 1 }] })],
+    [400, { path: fleetPath, body: "{" }],
+    [429, fleetUpdate({}, "2026-01-02T03:04:06Z")],
+  ],
+  fleet_control: [[200, {}]],
+  fleet_control_put: [
+    [200, json([{ match: { where: { version: "1.*" } }, next_update: "6h" }])],
+    [400, json([{ stopp: true }])],
+    [412, json([], { "if-match": '"other"' })],
+  ],
+  fleet_preview: [
+    [200, json([{ match: { share: 0.5 }, disable: ["os"] }])],
+    [400, json({})],
+  ],
   sinks_list: [[200, {}]],
   sinks_requeue: [[404, {}]],
 };
@@ -503,6 +525,17 @@ test("sinks answer as described", async (t) => {
       const { text } = await ask(server, document, list, { status: 200 });
       return status === 409 || text.includes('"requeue"');
     });
+  }
+});
+
+test("the fleet is told to stay away as described", async (t) => {
+  const server = await startServer(t);
+  const document = await documentOf(server);
+  for (const status of [410, 451]) {
+    const rules = JSON.stringify([{ status }]);
+    await server.fetch("/api/v1/fleet/control", { method: "PUT", body: rules });
+    const more = { ...fleetUpdate({}), status };
+    await ask(server, document, document.operation("fleet_update"), more);
   }
 });
 

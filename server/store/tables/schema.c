@@ -72,7 +72,10 @@ const char tables_schema[] =
     " shapes INTEGER NOT NULL, instances INTEGER NOT NULL,"
     " first_us INTEGER NOT NULL, last_us INTEGER NOT NULL);"
 
-    /* What the tables of the fleet hold: instances, keys, keys_other. */
+    "CREATE TABLE fleet_rules(one INTEGER PRIMARY KEY CHECK(one = 1),"
+    " rules TEXT NOT NULL);"
+
+    /* Counted along: see fleet_instances.h. */
     "CREATE TABLE fleet_totals(name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
     " WITHOUT ROWID;"
 
