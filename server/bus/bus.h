@@ -13,6 +13,7 @@ typedef enum bus_verdict {
   BUS_ACCEPTED,
   BUS_REPLAYED, /* seen before: first_seq and count are the first answer's */
   BUS_MISMATCH, /* the key was seen with another body */
+  BUS_EXISTS,   /* `run` refused it as STORE_EXISTS; nothing was stored */
   BUS_RETRY     /* nothing was stored; reason says why */
 } bus_verdict;
 
@@ -22,6 +23,10 @@ typedef struct bus_publish {
   tti_batch batch; /* the caller's to fini, after done */
   store_key key;   /* all zero: none */
   void (*done)(struct bus_publish *publish);
+  /* What comes into the tables in the rows' own transaction, see store_job.run;
+   * the publish is answered when it is written then, whatever the durability.
+   * (Under `memory` the rows stay when it refuses.) NULL: nothing. */
+  tt_error (*run)(struct bus_publish *publish, store_job *job, store_tx *tx);
   bus_verdict verdict;
   uint64_t first_seq; /* the batch has first_seq … first_seq + count - 1 */
   uint64_t count;

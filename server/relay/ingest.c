@@ -233,6 +233,7 @@ static void finish(ingest *i) {
                      "this Idempotency-Key came before with another body; "
                      "nothing was stored; use a new key for new events");
     break;
+  case BUS_EXISTS: /* nothing here refuses */
   case BUS_RETRY:
     answer_later(request, "store_unavailable",
                  i->publish.reason[0] ? i->publish.reason

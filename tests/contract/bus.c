@@ -3,6 +3,7 @@
 #include "tests/unit.h"
 
 #include "server/bus/bus.h"
+#include "server/store/tables/outbox.h"
 #include "server/testing/clock.h"
 #include "server/testing/fault.h"
 #include "tests/contract/records.h"
@@ -419,12 +420,82 @@ static void a_kill_reuses_no_number(void **state) {
   assert_true(publish(f, "after", 1) > last);
 }
 
+/* Writes an event beside the rows; refuses one that is there. */
+static tt_error publish_event(bus_publish *publish, store_job *job,
+                              store_tx *tx) {
+  bool inserted;
+  outbox_row row = {.event = {.id = publish->key.scope,
+                              .type = TTI_SLICE("a"),
+                              .body = TTI_SLICE("{}")},
+                    .seq = job->first_seq};
+  tt_error error = outbox_insert(tx, &row, &inserted);
+  if (!error && !inserted) {
+    job->verdict = STORE_EXISTS;
+    error = TT_ECONFLICT;
+  }
+  return error;
+}
+
+static bool see_seq(void *context, const outbox_row *row) {
+  *(uint64_t *)context = row->seq;
+  return true;
+}
+
+static tt_error get_event(store_read *read, store_tx *tx) {
+  return outbox_get(tx, TTI_SLICE("evt_1"), see_seq, &read->next_seq);
+}
+
+static void on_read(store_read *read) {
+  sem_post(read->owner);
+}
+
+static uint64_t event_seq(fixture *f) {
+  sem_t done;
+  sem_init(&done, 0, 0);
+  store_read read = {.run = get_event, .done = on_read, .owner = &done};
+  assert_int_equal(store_read_submit(f->store, &read), TT_OK);
+  wait_for(&done);
+  sem_destroy(&done);
+  assert_int_equal(read.error, TT_OK);
+  return read.next_seq;
+}
+
+static bus_verdict publish_beside(fixture *f, const char *id,
+                                  uint64_t *out_seq) {
+  /* The key's scope alone is no key: it carries the id here. */
+  waited w = {.publish = {.run = publish_event}};
+  w.publish.key.scope = tti_slice_of(id);
+  records_make(&w.publish.batch, "a", "test", 2);
+  assert_int_equal(run(f, &w), TT_OK);
+  tti_batch_fini(&w.publish.batch);
+  *out_seq = w.publish.first_seq;
+  return w.publish.verdict;
+}
+
+/* Also where others are answered before they are written. */
+static void what_is_beside_the_rows_is_there_at_the_answer(void **state) {
+  fixture *f = *state;
+  uint64_t seq, other;
+  publish(f, "before", 3);
+  assert_int_equal(publish_beside(f, "evt_1", &seq), BUS_ACCEPTED);
+  assert_int_equal(event_seq(f), seq);
+  assert_int_equal(bus_head(f->bus), seq + 1);
+  bool answers_first = f->impl->durability == STORE_MEMORY && f->impl->persists;
+  assert_int_equal(publish_beside(f, "evt_1", &other),
+                   answers_first ? BUS_ACCEPTED : BUS_EXISTS);
+  assert_int_equal(event_seq(f), seq);
+  bus_counts counts = counts_at_rest(f);
+  assert_int_equal(counts.received,
+                   counts.stored + counts.replayed + counts.lost);
+}
+
 #define CASES(X)                                                               \
   X(the_ring_has_it_before_the_answer)                                         \
   X(the_store_has_what_was_accepted)                                           \
   X(a_restart_goes_on)                                                         \
   X(a_key_is_answered_once)                                                    \
   X(a_kill_reuses_no_number)                                                   \
+  X(what_is_beside_the_rows_is_there_at_the_answer)                            \
   X(an_empty_batch_is_accepted)                                                \
   X(the_ring_is_in_order_and_the_ledger_holds)                                 \
   X(a_full_disk_is_not_an_acceptance)                                          \

@@ -57,6 +57,10 @@ static void settle(local_bus *b, bus_publish *publish) {
     publish->verdict = BUS_MISMATCH;
     bus_count(&b->replayed, events);
     break;
+  case STORE_EXISTS:
+    publish->verdict = BUS_EXISTS;
+    bus_count(&b->replayed, events);
+    break;
   default:
     publish->verdict = BUS_RETRY;
     memcpy(publish->reason, job->reason, sizeof publish->reason);
@@ -90,13 +94,19 @@ static void on_written(store_job *job) {
   }
 }
 
+static tt_error run_beside(store_job *job, store_tx *tx) {
+  bus_publish *publish = publish_of(job);
+  return publish->run(publish, job, tx);
+}
+
 static tt_error submit_written(local_bus *b, bus_publish *publish) {
   publish->job = (store_job){.kind = STORE_JOB_APPEND,
                              .done = on_written,
                              .owner = b,
                              .batch = &publish->batch,
                              .received_us = server_wall_us(),
-                             .key = publish->key};
+                             .key = publish->key,
+                             .run = publish->run ? run_beside : NULL};
   return local_lend(b, &publish->job);
 }
 

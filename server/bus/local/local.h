@@ -21,7 +21,7 @@
 
 typedef struct local_bus local_bus;
 
-/* A batch that is answered before it is written. */
+/* A batch that is answered before it is written, or has numbers by then. */
 typedef struct late {
   store_job job;
   local_bus *bus;

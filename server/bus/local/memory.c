@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Durability memory: the answer comes before the write. */
+/* Durability memory: the answer comes before the write, but where there is
+ * something to be written beside the rows. */
 
 /* ---- Numbers ---- */
 
@@ -81,10 +82,19 @@ static void disown(late *l) {
   free(l);
 }
 
+static void answer(bus_publish *publish, bus_verdict verdict,
+                   uint64_t first_seq, uint64_t events) {
+  publish->verdict = verdict;
+  publish->first_seq = first_seq;
+  publish->count = events;
+  publish->done(publish);
+}
+
 static void on_late_written(store_job *job) {
   late *l = job->owner;
   local_bus *b = l->bus;
   uint64_t events = l->batch.count;
+  bus_publish *waiting = l->publish;
   if (job->verdict == STORE_OK)
     bus_count(&b->stored, events);
   else if (job->verdict == STORE_RETRY)
@@ -93,16 +103,22 @@ static void on_late_written(store_job *job) {
     bus_count(&b->replayed, events);
   if (l->keyed)
     land(b, l);
+  if (waiting) {
+    memcpy(waiting->reason, job->reason, sizeof waiting->reason);
+    answer(waiting,
+           job->verdict == STORE_OK         ? BUS_ACCEPTED
+           : job->verdict == STORE_REPLAYED ? BUS_REPLAYED
+           : job->verdict == STORE_MISMATCH ? BUS_MISMATCH
+                                            : BUS_RETRY,
+           job->first_seq, job->count);
+  }
   disown(l);
   local_give_back(b);
 }
 
-static void answer(bus_publish *publish, bus_verdict verdict,
-                   uint64_t first_seq, uint64_t events) {
-  publish->verdict = verdict;
-  publish->first_seq = first_seq;
-  publish->count = events;
-  publish->done(publish);
+static tt_error run_beside(store_job *job, store_tx *tx) {
+  late *l = job->owner;
+  return l->publish->run(l->publish, job, tx);
 }
 
 /* The publish keeps its count of events; their bytes go over. */
@@ -135,14 +151,18 @@ static tt_error enqueue(local_bus *b, late *l) {
     job->batch = &l->batch;
     job->received_us = b->received_us;
     job->first_seq = events ? b->next_seq : 0;
+    job->run = l->publish->run ? run_beside : NULL;
     l->accepted_seq = job->first_seq;
     atomic_store_explicit(&l->owners, 2, memory_order_relaxed);
+    bus_publish *publish = l->publish;
+    if (!publish->run)
+      l->publish = NULL;
     error = local_lend(b, job);
+    if (error)
+      l->publish = publish;
   }
   if (error)
     atomic_store_explicit(&l->owners, 0, memory_order_relaxed);
-  else
-    l->publish = NULL;
   if (!error && events) {
     local_fill_ring(b, &l->batch, b->next_seq, b->received_us);
     b->next_seq += events;
@@ -156,6 +176,7 @@ static tt_error enqueue(local_bus *b, late *l) {
 
 static tt_error accept_batch(local_bus *b, late *l, bus_publish *publish) {
   uint64_t events = publish->batch.count;
+  bool waits = publish->run != NULL;
   take_batch(l, publish);
   tt_error error = enqueue(b, l);
   if (error) {
@@ -167,7 +188,8 @@ static tt_error accept_batch(local_bus *b, late *l, bus_publish *publish) {
   disown(l);
   if (b->wake)
     b->wake(b->wake_context);
-  answer(publish, BUS_ACCEPTED, first_seq, events);
+  if (!waits) /* else it may be gone by now */
+    answer(publish, BUS_ACCEPTED, first_seq, events);
   return TT_OK;
 }
 

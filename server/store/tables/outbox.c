@@ -121,3 +121,83 @@ tt_error outbox_list(store_tx *tx, const outbox_filter *filter, size_t max,
     *out_next_n = more || seen == scan_max ? last_n : 0;
   return error;
 }
+
+/* ---- Fan-out ---- */
+
+tt_error outbox_due(store_tx *tx, int64_t now_us, size_t max,
+                    outbox_visit visit, void *context) {
+  sqlite3_stmt *stmt = tx_prepare(
+      tx, "SELECT " COLUMNS " FROM outbox WHERE status = 0"
+          " AND next_poll_us <= ?1 ORDER BY next_poll_us, n LIMIT ?2");
+  tx_bind_int(stmt, 1, now_us);
+  tx_bind_int(stmt, 2, (int64_t)max);
+  bool more = true;
+  while (more && tx_step(tx, stmt)) {
+    outbox_row row = row_of(stmt);
+    more = visit(context, &row);
+  }
+  return tx_end(tx, stmt);
+}
+
+#define TEXT(number)    #number
+#define TEXT_OF(number) TEXT(number)
+
+tt_error outbox_close(store_tx *tx, int64_t n, tti_slice id, int64_t now_us,
+                      uint64_t *out_matched, bool *out_closed) {
+  sqlite3_stmt *stmt = tx_prepare(
+      tx, "UPDATE outbox SET status = CASE found.total WHEN 0 THEN 2 ELSE 1"
+          " END, processed_us = ?3, matched_count = found.total,"
+          " matched = found.ids, last_error = NULL FROM (SELECT"
+          " (SELECT count(*) FROM deliveries WHERE event_id = ?2"
+          "  AND replay_id IS NULL) AS total,"
+          " (SELECT json_group_array(webhook_id) FROM (SELECT webhook_id FROM"
+          "  deliveries WHERE event_id = ?2 AND replay_id IS NULL"
+          "  ORDER BY webhook_id LIMIT " TEXT_OF(
+              OUTBOX_MATCHED_MAX) ")) AS ids)"
+                                  " AS found WHERE n = ?1 AND status = 0 "
+                                  "RETURNING matched_count");
+  tx_bind_int(stmt, 1, n);
+  tx_bind_slice(stmt, 2, id);
+  tx_bind_int(stmt, 3, now_us);
+  bool closed = tx_step(tx, stmt);
+  uint64_t matched = closed ? column_u64(stmt, 0) : 0;
+  tt_error error = tx_end(tx, stmt);
+  if (error)
+    return error;
+  *out_matched = matched;
+  *out_closed = closed;
+  return TT_OK;
+}
+
+tt_error outbox_postpone(store_tx *tx, int64_t n, const char *why,
+                         int64_t next_poll_us) {
+  sqlite3_stmt *stmt = tx_prepare(
+      tx, "UPDATE outbox SET attempts = attempts + 1, last_error = ?2,"
+          " next_poll_us = ?3 WHERE n = ?1 AND status = 0");
+  tx_bind_int(stmt, 1, n);
+  tx_bind_text(stmt, 2, why);
+  tx_bind_int(stmt, 3, next_poll_us);
+  return tx_run(tx, stmt);
+}
+
+static tt_error ask(store_tx *tx, sqlite3_stmt *stmt, int64_t *out_value) {
+  int64_t value = tx_step(tx, stmt) ? sqlite3_column_int64(stmt, 0) : 0;
+  tt_error error = tx_end(tx, stmt);
+  if (!error)
+    *out_value = value;
+  return error;
+}
+
+tt_error outbox_oldest(store_tx *tx, int64_t *out_created_us) {
+  return ask(tx,
+             tx_prepare(tx, "SELECT min(created_us) FROM outbox"
+                            " WHERE status = 0"),
+             out_created_us);
+}
+
+tt_error outbox_last(store_tx *tx, int64_t *out_n) {
+  return ask(tx,
+             tx_prepare(tx, "SELECT seq FROM sqlite_sequence"
+                            " WHERE name = 'outbox'"),
+             out_n);
+}

@@ -56,4 +56,26 @@ tt_error outbox_list(store_tx *tx, const outbox_filter *filter, size_t max,
                      size_t scan_max, outbox_visit visit, void *context,
                      int64_t *out_next_n);
 
+/* ---- Fan-out ---- */
+
+/* What is pending and due, the longest due first, without the bodies. */
+tt_error outbox_due(store_tx *tx, int64_t now_us, size_t max,
+                    outbox_visit visit, void *context);
+
+/* Ends a pending event by what deliveries it has: processed or no_match, and
+ * its webhooks. *out_matched is how many; *out_closed false: it was not pending
+ * any more, and nothing was changed. */
+tt_error outbox_close(store_tx *tx, int64_t n, tti_slice id, int64_t now_us,
+                      uint64_t *out_matched, bool *out_closed);
+
+/* One more attempt that failed: it is due again at `next_poll_us`. */
+tt_error outbox_postpone(store_tx *tx, int64_t n, const char *why,
+                         int64_t next_poll_us);
+
+/* When the oldest pending event was created; 0: none is pending. */
+tt_error outbox_oldest(store_tx *tx, int64_t *out_created_us);
+
+/* The highest number that was given out so far. */
+tt_error outbox_last(store_tx *tx, int64_t *out_n);
+
 #endif
