@@ -196,7 +196,7 @@ static tt_error identify(const tt_fleet_options *o,
                          char out_id[TELLTALE_UUID_TEXT]) {
   tt_error error;
   if (o->instance_id || !o->id_file) {
-    if (!tti_is_instance_id(o->instance_id))
+    if (!o->instance_id || !tti_is_instance_id(o->instance_id))
       return refuse(o, TT_EINVAL, "the instance id is no UUID, or all zero");
     memcpy(out_id, o->instance_id, TELLTALE_UUID_TEXT);
     return TT_OK;

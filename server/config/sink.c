@@ -162,9 +162,11 @@ tt_error config_sink_of_environment(config *c, tti_buf *out_error) {
                                           {"sinks.sessions", "true"}};
   const char *from = NULL;
   sink_spec *spec;
-  for (size_t i = 0; i < 2 && !from; i++)
-    if (getenv(names[i]) && *getenv(names[i]))
+  for (size_t i = 0; i < 2 && !from; i++) {
+    const char *value = getenv(names[i]);
+    if (value && *value)
       from = names[i];
+  }
   for (size_t i = 0; i < c->sink_count; i++)
     if (c->sinks[i].sessions || strcmp(c->sinks[i].name, values[0][1]) == 0)
       from = NULL;

@@ -83,20 +83,20 @@ static int open_directory(tti_spool *s) {
   return s->directory < 0 ? errno : 0;
 }
 
-/* A listing of its own, so that it begins at the beginning. */
-static int list_directory(tti_spool *s, DIR **out_entries) {
-  int error = open_directory(s);
-  if (error)
-    return error;
+/* A listing of its own, so that it begins at the beginning. NULL: *out_error
+ * says why. */
+static DIR *list_directory(tti_spool *s, int *out_error) {
+  *out_error = open_directory(s);
+  if (*out_error)
+    return NULL;
   int fd = openat(s->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return errno;
-  *out_entries = fdopendir(fd);
-  if (*out_entries)
-    return 0;
-  error = errno;
-  close(fd);
-  return error;
+  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+  if (!entries) {
+    *out_error = errno;
+    if (fd >= 0)
+      close(fd);
+  }
+  return entries;
 }
 
 static bool ends_in(const char *name, const char *end) {
@@ -108,10 +108,10 @@ static bool ends_in(const char *name, const char *end) {
 /* What the files of all processes take. With `trim`, without those set aside,
  * as many as have to go for `max_bytes`. */
 static int measure(tti_spool *s, size_t trim, size_t *out_bytes) {
-  DIR *entries = NULL;
   size_t total = 0;
-  int error = list_directory(s, &entries);
-  if (error)
+  int error;
+  DIR *entries = list_directory(s, &error);
+  if (!entries)
     return error;
   for (struct dirent *entry; (entry = readdir(entries));) {
     struct stat file;
@@ -184,13 +184,13 @@ static void finish(tti_spool *s, size_t index) {
 }
 
 int tti_spool_adopt(tti_spool *spool, uint64_t *out_events) {
-  DIR *entries = NULL;
   char name[TTI_SEGMENT_NAME_MAX] = "", mine[20];
   *out_events = 0;
   if (spool->count == LIST_MAX)
     return 0;
-  int error = list_directory(spool, &entries);
-  if (error) {
+  int error;
+  DIR *entries = list_directory(spool, &error);
+  if (!entries) {
     close_directory(spool);
     return error;
   }
