@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
   if (run(db, "PRAGMA journal_mode=WAL;"
               "CREATE TABLE IF NOT EXISTS orders(number TEXT PRIMARY KEY)") ||
       tt_outbox_new(&(tt_outbox_options){.log = {.log = on_log}}, &outbox) ||
-      tt_outbox_migrate(outbox, db))
+      tt_outbox_migrate(outbox, db) || tt_outbox_attach(outbox, db))
     goto out;
   for (int i = 2; i < argc; i++)
     printf("%s: %s\n", argv[i],

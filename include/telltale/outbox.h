@@ -98,6 +98,20 @@ TELLTALE_API tt_error tt_outbox_publish(tt_outbox *outbox, struct sqlite3 *db,
 TELLTALE_API tt_error tt_outbox_publish_best_effort(
     tt_outbox *outbox, struct sqlite3 *db, const tt_outbox_event *event);
 
+/* Keeps the statements of publishing prepared on this connection, which makes a
+ * publish about twice as fast; without it they are prepared each time. Called
+ * after tt_outbox_migrate, and again it does nothing. TT_ESTATE: no tables;
+ * TT_EINVAL, TT_EBUSY, TT_ENOMEM, TT_EIO, TT_ECORRUPT.
+ *
+ * While it is attached the connection has statements of ours: sqlite3_close
+ * answers SQLITE_BUSY, and sqlite3_close_v2 puts the closing off. So detach
+ * before closing. tt_outbox_free detaches what still is attached, open or not.
+ * Any thread may attach a connection and detach it, as far as it may use the
+ * connection, while none publishes through it. */
+TELLTALE_API tt_error tt_outbox_attach(tt_outbox *outbox, struct sqlite3 *db);
+/* What is not attached is fine. */
+TELLTALE_API void tt_outbox_detach(tt_outbox *outbox, struct sqlite3 *db);
+
 #define TELLTALE_OUTBOX_ID_SIZE 37
 
 /* The id of what may happen twice but must be heard once: "evt_" and 32 hex

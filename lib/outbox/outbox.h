@@ -2,12 +2,29 @@
 #define TTI_OUTBOX_H
 
 #include "lib/base/buf.h"
+#include <pthread.h>
 #include <telltale/outbox.h>
+
+/* What is kept ready for one connection; a kind of database has more of it
+ * behind this. */
+typedef struct tti_outbox_attached {
+  struct tti_outbox_attached *next;
+  const void *db;
+  void (*free)(struct tti_outbox_attached *attached);
+} tti_outbox_attached;
 
 struct tt_outbox {
   tt_metrics *metrics; /* borrowed; may be NULL */
   tt_log_hook log;
+  pthread_mutex_t lock;
+  tti_outbox_attached *attached; /* under the lock; owned */
 };
+
+/* Any thread. The outbox owns what it has, until it is taken out or the outbox
+ * is freed. NULL: nothing is kept for the connection. */
+void tti_outbox_keep(tt_outbox *outbox, tti_outbox_attached *attached);
+tti_outbox_attached *tti_outbox_kept(tt_outbox *outbox, const void *db);
+tti_outbox_attached *tti_outbox_take_out(tt_outbox *outbox, const void *db);
 
 /* Counts a publish that failed and says why. Returns `error`. */
 tt_error tti_outbox_failed(tt_outbox *outbox, tt_error error,

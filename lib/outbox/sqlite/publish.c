@@ -1,15 +1,27 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/outbox/sqlite/sqlite.h"
+#include <stdlib.h>
 
-/* INSERT … SELECT and not VALUES: for what could write several rows SQLite
- * keeps a journal of the statement, by which it takes back just this one when
- * the disk or memory is full. With VALUES it rolls back the transaction. */
-static const char insert_sql[] =
+enum { INSERT, SAVEPOINT, RELEASE, STATEMENTS };
+
+static const char *const texts_of[STATEMENTS] = {
+    /* SELECT and not VALUES: for what could write several rows SQLite keeps a
+     * journal of the statement, by which it takes back just this one when the
+     * disk or memory is full. With VALUES it rolls back the transaction. */
     "INSERT INTO main.tt_outbox_events(id,type,subject,source,category,"
     "agent_id,level,labels,body,created_at,next_poll_at,expires_at)"
     "SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12 WHERE true"
-    " ON CONFLICT(id) DO NOTHING";
+    " ON CONFLICT(id) DO NOTHING",
+    "SAVEPOINT tt_outbox_publish",
+    "RELEASE tt_outbox_publish",
+};
+
+/* The statements of one connection. */
+typedef struct kept {
+  tti_outbox_attached attached;
+  sqlite3_stmt *statements[STATEMENTS];
+} kept;
 
 static int bind(sqlite3_stmt *stmt, const tti_outbox_row *row) {
   const tti_slice texts[] = {row->id,     row->type,     row->subject,
@@ -29,23 +41,44 @@ static int bind(sqlite3_stmt *stmt, const tti_outbox_row *row) {
   return rc;
 }
 
-static int insert(sqlite3 *db, const tti_outbox_row *row) {
+static int step(sqlite3_stmt *stmt, const tti_outbox_row *row) {
+  int rc = row ? bind(stmt, row) : SQLITE_OK;
+  return rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+}
+
+/* The texts that are bound are the caller's. */
+static int step_kept(sqlite3 *db, sqlite3_stmt *stmt,
+                     const tti_outbox_row *row) {
+  /* Threads may share the connection: one at a time has the statement. */
+  sqlite3_mutex *turn = sqlite3_db_mutex(db);
+  sqlite3_mutex_enter(turn);
+  int rc = step(stmt, row);
+  int ended = sqlite3_reset(stmt);
+  sqlite3_clear_bindings(stmt);
+  sqlite3_mutex_leave(turn);
+  return rc == SQLITE_DONE ? ended : rc;
+}
+
+/* Runs one statement: what is kept of it, or one of its own. `row` may be
+ * NULL. */
+static int run(sqlite3 *db, const kept *k, int which,
+               const tti_outbox_row *row) {
+  if (k)
+    return step_kept(db, k->statements[which], row);
   sqlite3_stmt *stmt = NULL;
-  int rc = sqlite3_prepare_v2(db, insert_sql, sizeof(insert_sql), &stmt, NULL);
+  int rc = sqlite3_prepare_v2(db, texts_of[which], -1, &stmt, NULL);
   if (rc == SQLITE_OK)
-    rc = bind(stmt, row);
-  if (rc == SQLITE_OK)
-    rc = sqlite3_step(stmt);
+    rc = step(stmt, row);
   /* Repeats the error of step, if any. */
   int ended = sqlite3_finalize(stmt);
   return rc == SQLITE_DONE ? ended : rc;
 }
 
-static tt_error write_row(tt_outbox *outbox, sqlite3 *db,
+static tt_error write_row(tt_outbox *outbox, sqlite3 *db, const kept *k,
                           const tti_outbox_row *row) {
   /* The program may yet ask for the row that it inserted itself. */
   sqlite3_int64 last = sqlite3_last_insert_rowid(db);
-  int rc = insert(db, row);
+  int rc = run(db, k, INSERT, row);
   if (rc != SQLITE_OK)
     return tti_outbox_failed(
         outbox, tti_outbox_sqlite_error(rc), "%.*s: %s%s", (int)row->id.len,
@@ -62,21 +95,21 @@ static tt_error write_row(tt_outbox *outbox, sqlite3 *db,
 }
 
 static tt_error write_under_savepoint(tt_outbox *outbox, sqlite3 *db,
+                                      const kept *k,
                                       const tti_outbox_row *row) {
-  if (sqlite3_exec(db, "SAVEPOINT tt_outbox_publish", NULL, NULL, NULL))
-    return tti_outbox_failed(outbox,
-                             tti_outbox_sqlite_error(sqlite3_errcode(db)), "%s",
+  int rc = run(db, k, SAVEPOINT, NULL);
+  if (rc != SQLITE_OK)
+    return tti_outbox_failed(outbox, tti_outbox_sqlite_error(rc), "%s",
                              sqlite3_errmsg(db));
-  tt_error error = write_row(outbox, db, row);
-  if (error && sqlite3_get_autocommit(db))
+  tt_error error = write_row(outbox, db, k, row);
+  if (error && sqlite3_get_autocommit(db)) {
     tti_log(&outbox->log, TT_LEVEL_ERROR,
             "outbox: SQLite has rolled back the whole transaction");
-  else
-    sqlite3_exec(db,
-                 error ? "ROLLBACK TO tt_outbox_publish;"
-                         "RELEASE tt_outbox_publish"
-                       : "RELEASE tt_outbox_publish",
-                 NULL, NULL, NULL);
+    return error;
+  }
+  if (error)
+    sqlite3_exec(db, "ROLLBACK TO tt_outbox_publish", NULL, NULL, NULL);
+  run(db, k, RELEASE, NULL);
   return error;
 }
 
@@ -86,14 +119,15 @@ static tt_error publish(tt_outbox *outbox, sqlite3 *db,
     return TT_EINVAL;
   tti_outbox_draft draft;
   const char *problem = NULL;
+  const kept *k = (const kept *)tti_outbox_kept(outbox, db);
   tt_error error = tti_outbox_draft_init(
       &draft, event, tti_wall_us(&tti_clock_system), &problem);
   if (error)
     tti_outbox_failed(outbox, error, "%s", problem);
   else if (best_effort && !sqlite3_get_autocommit(db))
-    error = write_under_savepoint(outbox, db, &draft.row);
+    error = write_under_savepoint(outbox, db, k, &draft.row);
   else
-    error = write_row(outbox, db, &draft.row);
+    error = write_row(outbox, db, k, &draft.row);
   tti_outbox_draft_fini(&draft);
   return error;
 }
@@ -106,4 +140,43 @@ tt_error tt_outbox_publish(tt_outbox *outbox, struct sqlite3 *db,
 tt_error tt_outbox_publish_best_effort(tt_outbox *outbox, struct sqlite3 *db,
                                        const tt_outbox_event *event) {
   return publish(outbox, db, event, true);
+}
+
+/* ---- Statements that are kept ---- */
+
+static void kept_free(tti_outbox_attached *attached) {
+  kept *k = (kept *)attached;
+  for (int i = 0; k && i < STATEMENTS; i++)
+    sqlite3_finalize(k->statements[i]);
+  free(k);
+}
+
+tt_error tt_outbox_attach(tt_outbox *outbox, struct sqlite3 *db) {
+  if (!outbox || !db)
+    return TT_EINVAL;
+  if (tti_outbox_kept(outbox, db))
+    return TT_OK;
+  kept *k = calloc(1, sizeof(*k));
+  if (!k)
+    return TT_ENOMEM;
+  k->attached.db = db;
+  k->attached.free = kept_free;
+  int rc = SQLITE_OK;
+  for (int i = 0; rc == SQLITE_OK && i < STATEMENTS; i++)
+    rc = sqlite3_prepare_v3(db, texts_of[i], -1, SQLITE_PREPARE_PERSISTENT,
+                            &k->statements[i], NULL);
+  if (rc == SQLITE_OK) {
+    tti_outbox_keep(outbox, &k->attached);
+    return TT_OK;
+  }
+  tti_log(&outbox->log, TT_LEVEL_ERROR, "outbox: not attached: %s%s",
+          sqlite3_errmsg(db),
+          rc == SQLITE_ERROR ? " (was tt_outbox_migrate called?)" : "");
+  kept_free(&k->attached);
+  return tti_outbox_sqlite_error(rc);
+}
+
+void tt_outbox_detach(tt_outbox *outbox, struct sqlite3 *db) {
+  if (outbox && db)
+    kept_free(tti_outbox_take_out(outbox, db));
 }

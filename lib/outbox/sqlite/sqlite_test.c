@@ -2,6 +2,7 @@
 
 #include "lib/outbox/sqlite/source.h"
 #include "lib/outbox/sqlite/sqlite.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,13 @@ static int set_up(void **state) {
   fixture *f = *state;
   assert_int_equal(tt_outbox_migrate(f->outbox, f->db), TT_OK);
   assert_string_equal(f->log, "");
+  return 0;
+}
+
+static int set_up_attached(void **state) {
+  set_up(state);
+  fixture *f = *state;
+  assert_int_equal(tt_outbox_attach(f->outbox, f->db), TT_OK);
   return 0;
 }
 
@@ -243,6 +251,89 @@ static void best_effort_spares_the_transaction(void **state) {
   assert_int_equal(ask(f->db, "SELECT count(*) FROM orders"), 4);
   assert_int_equal(counted(f, FAILED), 3);
   free(large);
+}
+
+/* ---- attached ---- */
+
+/* SQLite does not close a connection that has statements of ours. */
+static void an_attached_connection_is_detached_to_be_closed(void **state) {
+  fixture *f = *state;
+  sqlite3 *other = open_db(f->path);
+  assert_int_equal(tt_outbox_attach(f->outbox, other), TT_OK);
+  assert_int_equal(tt_outbox_attach(f->outbox, other), TT_OK);
+  assert_int_equal(sqlite3_close(other), SQLITE_BUSY);
+  tt_outbox_detach(f->outbox, other);
+  tt_outbox_detach(f->outbox, other);
+  assert_int_equal(publish(f, NULL), TT_OK);
+  assert_int_equal(sqlite3_close(other), SQLITE_OK);
+  tt_outbox_detach(f->outbox, f->db);
+  assert_int_equal(publish(f, NULL), TT_OK);
+  assert_int_equal(events(f->db), 2);
+  assert_int_equal(tt_outbox_attach(NULL, f->db), TT_EINVAL);
+  assert_int_equal(tt_outbox_attach(f->outbox, NULL), TT_EINVAL);
+  tt_outbox_detach(NULL, f->db);
+}
+
+/* A connection that was let go of with it still on ends with the outbox. */
+static void an_outbox_ends_what_is_attached(void **state) {
+  fixture *f = *state;
+  assert_int_equal(sqlite3_close_v2(f->db), SQLITE_OK);
+  tt_outbox_free(f->outbox);
+  f->db = open_db(f->path);
+  assert_int_equal(tt_outbox_new(NULL, &f->outbox), TT_OK);
+}
+
+static void without_tables_nothing_is_attached(void **state) {
+  fixture *f = *state;
+  assert_int_equal(tt_outbox_attach(f->outbox, f->db), TT_ESTATE);
+  assert_non_null(strstr(f->log, "was tt_outbox_migrate called?"));
+  assert_null(sqlite3_next_stmt(f->db, NULL));
+}
+
+/* What was bound is gone, since it was the caller's; and a COMMIT finds nothing
+ * under way. */
+static void nothing_is_left_in_the_statements(void **state) {
+  fixture *f = *state;
+  run(f->db, "BEGIN");
+  assert_int_equal(publish(f, "evt_1"), TT_OK);
+  assert_int_equal(tt_outbox_publish_best_effort(
+                       f->outbox, f->db, &(tt_outbox_event){.type = "a"}),
+                   TT_OK);
+  sqlite3_stmt *stmt = NULL;
+  while ((stmt = sqlite3_next_stmt(f->db, stmt))) {
+    char *text = sqlite3_expanded_sql(stmt);
+    assert_null(strstr(text, "evt_"));
+    sqlite3_free(text);
+    assert_false(sqlite3_stmt_busy(stmt));
+  }
+  run(f->db, "COMMIT");
+}
+
+#define SHARED_EACH 2000
+
+static void *publish_many(void *context) {
+  fixture *f = context;
+  for (int i = 0; i < SHARED_EACH; i++)
+    if (publish(f, NULL))
+      return f;
+  return NULL;
+}
+
+static void threads_may_share_it(void **state) {
+  fixture *f = *state;
+  pthread_t threads[2];
+  void *failed = NULL;
+  run(f->db, "BEGIN");
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, publish_many, f), 0);
+  for (int i = 0; i < 2; i++) {
+    pthread_join(threads[i], &failed);
+    assert_null(failed);
+  }
+  run(f->db, "COMMIT");
+  assert_int_equal(ask(f->db, "SELECT count(*) FROM tt_outbox_events"
+                              " WHERE instr(body, id) AND type='order.paid'"),
+                   2 * SHARED_EACH);
 }
 
 /* ---- migrate ---- */
@@ -453,6 +544,8 @@ static void a_source_needs_an_outbox(void **state) {
 
 #define WITH_TABLES(test)                                                      \
   cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define ATTACHED(test)                                                         \
+  { #test " (attached)", test, set_up_attached, tear_down, NULL }
 #define BARE(test) cmocka_unit_test_setup_teardown(test, set_up_bare, tear_down)
 
 int main(void) {
@@ -466,6 +559,19 @@ int main(void) {
       BARE(without_tables_it_says_what_to_do),
       WITH_TABLES(another_writer_is_busy),
       WITH_TABLES(best_effort_spares_the_transaction),
+      ATTACHED(the_event_shares_the_transactions_fate),
+      ATTACHED(outside_of_a_transaction_it_is_one),
+      ATTACHED(an_id_is_written_once),
+      ATTACHED(the_last_rowid_stays_the_programs),
+      ATTACHED(the_row_is_pending),
+      ATTACHED(a_bad_event_is_refused_and_told),
+      ATTACHED(another_writer_is_busy),
+      ATTACHED(best_effort_spares_the_transaction),
+      ATTACHED(an_attached_connection_is_detached_to_be_closed),
+      ATTACHED(an_outbox_ends_what_is_attached),
+      BARE(without_tables_nothing_is_attached),
+      ATTACHED(nothing_is_left_in_the_statements),
+      ATTACHED(threads_may_share_it),
       WITH_TABLES(migrating_again_changes_nothing),
       BARE(migrating_inside_a_transaction_is_part_of_it),
       WITH_TABLES(tables_of_a_newer_version_are_left_alone),
