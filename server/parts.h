@@ -7,6 +7,7 @@
 #include "server/deliver/deliver.h"
 #include "server/feed/feed.h"
 #include "server/fleet/fleet.h"
+#include "server/fleet/read.h"
 #include "server/history/history.h"
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
@@ -38,6 +39,8 @@ typedef struct server {
   deliver *deliver;
   relay *relay;
   sessions *sessions;
+  fleet_follow *fleet_follow;
+  fleet_read *fleet_read;
   fleet *fleet;
   watchdog *watchdog;
   http_server *http;

@@ -309,8 +309,31 @@ static tt_error make_sessions(server *s, tti_buf *error) {
   return result;
 }
 
+static tt_error follow_fleet(server *s, tti_buf *reason) {
+  fleet_follow_options options = {
+      .store = s->store,
+      .metrics = s->metrics,
+      .dimensions = s->config.fleet_dimensions,
+      .retain_us = (int64_t)s->config.fleet_retain_aggregates * 1000};
+  tt_error error = fleet_follow_new(&options, &s->fleet_follow);
+  if (error == TT_EINVAL)
+    tti_buf_printf(reason, "fleet.dimensions: at most %d",
+                   FLEET_DIMENSIONS_MAX);
+  if (error == TT_OK) {
+    watchdog_worker worker = fleet_follow_watch(s->fleet_follow);
+    error = watchdog_add(s->watchdog, &worker);
+  }
+  return error ? error
+               : fleet_read_new(s->store, s->relay, s->fleet_follow,
+                                &s->fleet_read);
+}
+
 static tt_error make_fleet(server *s, tti_buf *error) {
+  tt_error result = follow_fleet(s, error);
+  if (result != TT_OK)
+    return result;
   fleet_options options = {.store = s->store,
+                           .follow = s->fleet_follow,
                            .relay = s->relay,
                            .loop = s->loops[0],
                            .metrics = s->metrics,
@@ -502,6 +525,7 @@ static void tear_down(server *s) {
   pthread_mutex_unlock(&s->feed_mutex);
   feed_free(gone);
   history_free(s->history);
+  fleet_follow_free(s->fleet_follow);
   backup_free(s->backup);
   if (s->sinks && !sinks_stop(s->sinks, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "a sink");
@@ -515,6 +539,7 @@ static void tear_down(server *s) {
     store_close(s->store, (int)left_ms(s));
   sessions_free(s->sessions);
   fleet_free(s->fleet);
+  fleet_read_free(s->fleet_read);
   relay_free(s->relay);
   auth_free(s->auth);
   if (s->http)

@@ -101,6 +101,12 @@
   X(fleet_retain_bytes, SIZE, LIVE, "fleet.retain_updates_bytes",              \
     "TELLTALE_FLEET_RETAIN_UPDATES_BYTES", "--fleet-retain-updates-bytes",     \
     "5GB", "... and how many bytes of them")                                   \
+  X(fleet_retain_aggregates, DURATION_MS, START, "fleet.retain_aggregates",    \
+    "TELLTALE_FLEET_RETAIN_AGGREGATES", "--fleet-retain-aggregates", "400d",   \
+    "how long what updates add up to is kept")                                 \
+  X(fleet_dimensions, LIST, START, "fleet.dimensions",                         \
+    "TELLTALE_FLEET_DIMENSIONS", "--fleet-dimension", "version,os,arch",       \
+    "texts of instances by which updates are added up apart")                  \
   X(fleet_new_instances, COUNT, LIVE, "fleet.new_instances",                   \
     "TELLTALE_FLEET_NEW_INSTANCES", "--fleet-new-instances", "600",            \
     "new instances a minute that come without a token")                        \

@@ -49,6 +49,7 @@ static const limit limits[] = {
     {"fleet.min_interval", NULL, 0, DAY},
     {"fleet.new_instances", NULL, 0, 1000000000},
     {"fleet.next_update", NULL, 1000, 365 * DAY},
+    {"fleet.retain_aggregates", NULL, 8 * DAY, 36500 * DAY},
     {"fleet.retain_updates", NULL, 1000, 36500 * DAY},
     {"fleet.retain_updates_bytes", NULL, 0, 1024 * 1024 * GIB},
     {"log_format", log_formats, 0, 0},
@@ -307,6 +308,8 @@ static const char *list_wants(const config_option *option, tti_slice item) {
       !tti_slice_eq(item, TTI_SLICE("published")) &&
       !tti_slice_eq(item, TTI_SLICE("log")))
     return "relay, session, published and log";
+  if (strcmp(option->key, "fleet.dimensions") == 0 && item.len > 64)
+    return "keys of at most 64 bytes, such as version";
   if (strcmp(option->key, "open") == 0 &&
       !tti_slice_eq(item, TTI_SLICE("ingest")) &&
       !tti_slice_eq(item, TTI_SLICE("fleet")))

@@ -315,8 +315,8 @@ double fleet_share_of(const char *id) {
   return (double)((hash ^ hash >> 33) >> 11) * 0x1p-53;
 }
 
-static bool fits(tti_slice pattern, tti_slice text) {
-  if (pattern.ptr[pattern.len - 1] != '*')
+bool fleet_fits(tti_slice pattern, tti_slice text) {
+  if (!pattern.len || pattern.ptr[pattern.len - 1] != '*')
     return tti_slice_eq(pattern, text);
   size_t len = pattern.len - 1;
   return text.len >= len && memcmp(text.ptr, pattern.ptr, len) == 0;
@@ -324,7 +324,7 @@ static bool fits(tti_slice pattern, tti_slice text) {
 
 static bool sends(const fleet_payload *payload, tti_slice pattern) {
   for (size_t i = 0; payload && i < payload->item_count; i++)
-    if (fits(pattern, payload->items[i].key))
+    if (fleet_fits(pattern, payload->items[i].key))
       return true;
   return false;
 }
@@ -337,7 +337,7 @@ static tt_error matches(const rule *r, const fleet_subject *s, double place,
     return TT_OK;
   for (size_t i = 0; i < r->where_count; i++) {
     const tti_slice *value = fleet_fields_get(s->fields, r->where[i].name);
-    if (!value || !fits(r->where[i].value, *value))
+    if (!value || !fleet_fits(r->where[i].value, *value))
       return TT_OK;
   }
   if (r->key.ptr && !sends(s->payload, r->key))

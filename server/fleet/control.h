@@ -69,6 +69,9 @@ tt_error fleet_control_decide(const fleet_control *control,
                               const fleet_subject *subject, store_tx *tx,
                               fleet_orders *out_orders);
 
+/* Whether a text is the pattern; one that ends in '*' says how it begins. */
+bool fleet_fits(tti_slice pattern, tti_slice text);
+
 /* Where in [0, 1) an id is for `share`: always at the same place. */
 double fleet_share_of(const char *id);
 

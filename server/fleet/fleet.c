@@ -137,6 +137,7 @@ tt_error fleet_new(const fleet_options *options, tti_buf *out_error,
     return TT_ENOMEM;
   f->store = options->store;
   f->loop = options->loop;
+  f->follow = options->follow;
   f->metrics = options->metrics;
   f->settings = options->settings;
   pthread_mutex_init(&f->mutex, NULL);

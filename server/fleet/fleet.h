@@ -1,6 +1,7 @@
 #ifndef FLEET_FLEET_H
 #define FLEET_FLEET_H
 
+#include "server/fleet/follow.h"
 #include "server/relay/relay.h"
 
 /* What fleet clients report to: takes their updates, keeps them, and tells each
@@ -20,8 +21,9 @@ typedef struct fleet_settings {
 /* All borrowed; they outlive the fleet. */
 typedef struct fleet_options {
   store *store;
-  relay *relay; /* gets the routes */
-  loop *loop;   /* that runs; for upkeep */
+  relay *relay;         /* gets the routes */
+  fleet_follow *follow; /* is told of updates */
+  loop *loop;           /* that runs; for upkeep */
   tt_metrics *metrics;
   fleet_settings settings;
 } fleet_options;

@@ -338,7 +338,7 @@ static tt_error expire_some(store_job *job, store_tx *tx) {
 static void expire(fleet_follow *f) {
   expiry x = {.follow = f, .now_us = server_wall_us()};
   int64_t hour = fleet_bucket_of(FLEET_HOURS, x.now_us);
-  if (hour == f->expired_hour)
+  if (hour == f->expired_hour || position(f) == 0)
     return;
   f->expired_hour = hour;
   while (change(f, &x, expire_some) && x.next_n)
@@ -396,13 +396,12 @@ watchdog_worker fleet_follow_watch(fleet_follow *f) {
 
 static tt_error take_dimensions(fleet_follow *f, char *const *names) {
   for (size_t i = 0; names && names[i]; i++) {
-    size_t len = strlen(names[i]);
-    if (len == 0 || len > FLEET_DIMENSION_LEN || i == FLEET_DIMENSIONS_MAX)
+    if (i == FLEET_DIMENSIONS_MAX)
       return TT_EINVAL;
     char *copy = strdup(names[i]);
     if (!copy)
       return TT_ENOMEM;
-    f->dimensions.names[f->dimensions.count++] = (tti_slice){copy, len};
+    f->dimensions.names[f->dimensions.count++] = tti_slice_of(copy);
   }
   return TT_OK;
 }

@@ -21,7 +21,7 @@ typedef struct fleet_follow_options {
 /* Hours are kept so long. */
 #define FLEET_HOURS_RETAIN_US INT64_C(604800000000)
 
-/* TT_ENOMEM; TT_EINVAL: too many dimensions, or one is too long. */
+/* TT_ENOMEM; TT_EINVAL: too many dimensions. */
 tt_error fleet_follow_new(const fleet_follow_options *options,
                           fleet_follow **out_follow);
 /* Ends the thread; what it has not added is added after the next start. */

@@ -119,29 +119,25 @@ static bool add_to_groups(source *s, tti_slice key, const fleet_item *item) {
 /* ---- Updates ---- */
 
 /* Those of the dimensions for which the instance has a value. */
-static void take_groups(source *s, tti_arena *arena) {
+static tt_error take_groups(source *s, tti_arena *arena) {
   const fleet_dimensions *d = s->gather->dimensions;
-  tti_json_names table;
-  tti_json_value values[FLEET_DIMENSIONS_MAX];
+  fleet_fields fields = {.count = 0};
+  tt_error error = s->update->fields.ptr
+                       ? fleet_fields_read(s->update->fields, arena, &fields)
+                       : TT_OK;
   s->groups[0].dimension = s->groups[0].value = TTI_SLICE("");
   s->group_count = 1;
-  tti_json_names_init(&table, d->names, d->count);
-  if (!d->count || !s->update->fields.ptr ||
-      tti_json_check_fields(s->update->fields, &table, values, NULL))
-    return;
-  for (size_t i = 0; i < d->count; i++) {
-    size_t len = values[i].text.len;
-    char *text =
-        values[i].type == TTI_JSON_STRING ? tti_arena_new(arena, len) : NULL;
-    if (!text || tti_json_decode(values[i].text, text, &len, NULL))
+  for (size_t i = 0; !error && i < d->count; i++) {
+    const tti_slice *value = fleet_fields_get(&fields, d->names[i]);
+    if (!value)
       continue;
-    tti_slice value = {text, len};
     s->groups[s->group_count].dimension = d->names[i];
-    s->groups[s->group_count].value = value;
+    s->groups[s->group_count].value = *value;
     s->groups[s->group_count++].hash =
         tti_hash64(d->names[i].ptr, d->names[i].len) * 31 +
-        tti_hash64(value.ptr, value.len);
+        tti_hash64(value->ptr, value->len);
   }
+  return error;
 }
 
 bool fleet_gather_add(fleet_gather *g, const int64_t positions[FLEET_SHARDS],
@@ -152,8 +148,7 @@ bool fleet_gather_add(fleet_gather *g, const int64_t positions[FLEET_SHARDS],
               .update = update,
               .hour = fleet_bucket_of(FLEET_HOURS, update->received_us)};
   tt_error error = fleet_payload_data(&payload, update->data);
-  take_groups(&s, &payload.arena);
-  bool good = error != TT_ENOMEM && !payload.arena.failed &&
+  bool good = error != TT_ENOMEM && !take_groups(&s, &payload.arena) &&
               add_to_groups(&s, TTI_SLICE(""), NULL);
   for (size_t i = 0; good && i < payload.item_count; i++)
     if (payload.items[i].key.len)

@@ -2,20 +2,19 @@
 #define FLEET_GATHER_H
 
 #include "server/fleet/aggregate.h"
-#include "server/fleet/payload.h"
+#include "server/fleet/fields.h"
 
 /* What some updates say, added up in memory before it is added to the tables:
  * by key, by key and dimension, and by hour. One thread at a time. */
 
 enum {
   FLEET_DIMENSIONS_MAX = 8,
-  FLEET_DIMENSION_LEN = TTI_JSON_NAME_LEN_MAX,
   FLEET_GATHER_MAX = 2048, /* entries; one update more may go beyond */
   FLEET_GATHER_SLOTS = 4096
 };
 
 typedef struct fleet_dimensions {
-  tti_slice names[FLEET_DIMENSIONS_MAX]; /* of 1 to FLEET_DIMENSION_LEN bytes */
+  tti_slice names[FLEET_DIMENSIONS_MAX];
   size_t count;
 } fleet_dimensions;
 

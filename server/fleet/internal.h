@@ -13,6 +13,7 @@
 struct fleet {
   store *store;
   loop *loop;
+  fleet_follow *follow;
   tt_metrics *metrics;
   pthread_mutex_t mutex; /* of the next two; held for a look */
   fleet_settings settings;

@@ -339,6 +339,7 @@ static void count(update *u) {
     tt_metrics_set(f->metrics, TT_METRIC_FLEET_INSTANCES, (double)known, NULL,
                    NULL);
   }
+  fleet_follow_wake(f->follow);
   fleet_upkeep_due(f);
 }
 

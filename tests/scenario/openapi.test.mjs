@@ -314,6 +314,24 @@ const calls = {
     [200, json([{ match: { share: 0.5 }, disable: ["os"] }])],
     [400, json({})],
   ],
+  fleet_instances_list: [
+    [200, {}],
+    [400, { query: "?where=version" }],
+  ],
+  fleet_instance_show: [[404, {}]],
+  fleet_updates_list: [
+    [404, {}],
+    [400, { query: "?limit=0" }],
+  ],
+  fleet_keys_list: [
+    [200, {}],
+    [400, { query: "?cursor=none" }],
+  ],
+  fleet_aggregate_show: [
+    [200, {}],
+    [200, { query: "?by=version&step=1d" }],
+    [400, { query: "?step=1m" }],
+  ],
   sinks_list: [[200, {}]],
   sinks_requeue: [[404, {}]],
 };
@@ -537,6 +555,31 @@ test("the fleet is told to stay away as described", async (t) => {
     const more = { ...fleetUpdate({}), status };
     await ask(server, document, document.operation("fleet_update"), more);
   }
+});
+
+test("an instance that reported is shown as described", async (t) => {
+  const server = await startServer(t);
+  const document = await documentOf(server);
+  const update = document.operation("fleet_update");
+  await ask(server, document, update, {
+    ...fleetUpdate({ version: "1.2", orders: 3 }),
+    status: 200,
+  });
+  for (const [id, path] of [
+    ["fleet_instances_list", ""],
+    ["fleet_instance_show", `/${fleetId}`],
+    ["fleet_updates_list", `/${fleetId}/updates`],
+  ])
+    await ask(server, document, document.operation(id), {
+      path: `/api/v1/fleet/instances${path}`,
+      status: 200,
+    });
+  for (const query of ["?key=orders&step=1h", "?by=version"])
+    await until(async () => {
+      const operation = document.operation("fleet_aggregate_show");
+      const answer = await ask(server, document, operation, { query });
+      return JSON.parse(answer.text).items.length > 0;
+    });
 });
 
 test("there may be so many tokens and no more", async (t) => {

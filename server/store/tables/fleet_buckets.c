@@ -151,6 +151,17 @@ bool fleet_buckets_next(store_tx *tx, sqlite3_stmt *stmt,
   return true;
 }
 
+tt_error fleet_buckets_updates(store_tx *tx, int64_t series_n, fleet_span span,
+                               int64_t first, int64_t end,
+                               uint64_t *out_updates) {
+  sqlite3_stmt *stmt = tx_prepare(
+      tx, "SELECT sum(updates) FROM fleet_buckets WHERE n >= ?1 AND n < ?2");
+  tx_bind_int(stmt, 1, row_of(series_n, span, first));
+  tx_bind_int(stmt, 2, row_of(series_n, span, end));
+  *out_updates = (uint64_t)count(tx, stmt);
+  return TT_OK;
+}
+
 tt_error fleet_buckets_put(store_tx *tx, int64_t series_n, fleet_span span,
                            const fleet_bucket *bucket) {
   sqlite3_stmt *stmt =
@@ -230,6 +241,23 @@ tt_error fleet_shards_load(store_tx *tx, int64_t out_n[FLEET_SHARDS]) {
       out_n[shard] = sqlite3_column_int64(stmt, 1);
   }
   return tx_end(tx, stmt);
+}
+
+tt_error fleet_shards_least(store_tx *tx, int64_t *out_n) {
+  int64_t n[FLEET_SHARDS];
+  tt_error error = fleet_shards_load(tx, n);
+  *out_n = n[0];
+  for (size_t i = 1; i < FLEET_SHARDS; i++)
+    *out_n = n[i] < *out_n ? n[i] : *out_n;
+  return error;
+}
+
+tt_error fleet_shards_behind(store_tx *tx, int64_t *out_updates) {
+  int64_t n;
+  tt_error error = fleet_shards_least(tx, &n);
+  int64_t last = count(tx, tx_prepare(tx, "SELECT max(n) FROM fleet_updates"));
+  *out_updates = last > n ? last - n : 0;
+  return error;
 }
 
 tt_error fleet_shards_save(store_tx *tx, int shard, int64_t n) {

@@ -56,6 +56,11 @@ sqlite3_stmt *fleet_buckets(store_tx *tx, int64_t series_n, fleet_span span,
 bool fleet_buckets_next(store_tx *tx, sqlite3_stmt *stmt,
                         fleet_bucket *out_bucket);
 
+/* How many updates they have together. */
+tt_error fleet_buckets_updates(store_tx *tx, int64_t series_n, fleet_span span,
+                               int64_t first, int64_t end,
+                               uint64_t *out_updates);
+
 /* Writes one in the place of what was there. */
 tt_error fleet_buckets_put(store_tx *tx, int64_t series_n, fleet_span span,
                            const fleet_bucket *bucket);
@@ -87,6 +92,10 @@ bool fleet_told_next(store_tx *tx, sqlite3_stmt *stmt, fleet_told *out_told);
 enum { FLEET_SHARDS = 64 };
 
 tt_error fleet_shards_load(store_tx *tx, int64_t out_n[FLEET_SHARDS]);
+/* Up to which all of them are. */
+tt_error fleet_shards_least(store_tx *tx, int64_t *out_n);
+/* How many updates came since. */
+tt_error fleet_shards_behind(store_tx *tx, int64_t *out_updates);
 tt_error fleet_shards_save(store_tx *tx, int shard, int64_t n);
 
 #endif

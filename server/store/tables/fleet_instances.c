@@ -30,9 +30,7 @@ static void read_row(sqlite3_stmt *stmt, fleet_instance *out) {
 
 static tt_error read_one(store_tx *tx, sqlite3_stmt *stmt,
                          fleet_instance *out) {
-  bool found = tx_step(tx, stmt);
-  if (found)
-    read_row(stmt, out);
+  bool found = fleet_instances_step(tx, stmt, out);
   tt_error error = tx_end(tx, stmt);
   return error || found ? error : TT_ENOTFOUND;
 }
@@ -52,6 +50,39 @@ tt_error fleet_instances_next(store_tx *tx, int64_t n,
                      " ORDER BY n LIMIT 1");
   tx_bind_int(stmt, 1, n);
   return read_one(tx, stmt, out_instance);
+}
+
+sqlite3_stmt *fleet_instances_before(store_tx *tx, int64_t last_us, int64_t n,
+                                     int64_t since_us) {
+  sqlite3_stmt *stmt =
+      tx_prepare(tx, "SELECT " COLUMNS " FROM fleet_instances"
+                     " WHERE (last_us, n) < (?1, ?2) AND last_us >= ?3"
+                     " ORDER BY last_us DESC, n DESC");
+  tx_bind_int(stmt, 1, last_us);
+  tx_bind_int(stmt, 2, n);
+  tx_bind_int(stmt, 3, since_us);
+  return stmt;
+}
+
+sqlite3_stmt *fleet_instances_due(store_tx *tx, int64_t expect_next_us,
+                                  int64_t n, int64_t now_us) {
+  sqlite3_stmt *stmt =
+      tx_prepare(tx, "SELECT " COLUMNS " FROM fleet_instances"
+                     " WHERE expect_next_us > 0 AND expect_next_us < ?3"
+                     " AND (expect_next_us, n) < (?1, ?2)"
+                     " ORDER BY expect_next_us DESC, n DESC");
+  tx_bind_int(stmt, 1, expect_next_us);
+  tx_bind_int(stmt, 2, n);
+  tx_bind_int(stmt, 3, now_us);
+  return stmt;
+}
+
+bool fleet_instances_step(store_tx *tx, sqlite3_stmt *stmt,
+                          fleet_instance *out_instance) {
+  bool found = tx_step(tx, stmt);
+  if (found)
+    read_row(stmt, out_instance);
+  return found;
 }
 
 /* ?1 to ?8, in this order. */

@@ -37,6 +37,16 @@ tt_error fleet_instances_find(store_tx *tx, const char *id,
 tt_error fleet_instances_next(store_tx *tx, int64_t n,
                               fleet_instance *out_instance);
 
+/* Walks them by their last update, the latest first: those below (last_us, n)
+ * and not before `since_us`; tx_end at the end. */
+sqlite3_stmt *fleet_instances_before(store_tx *tx, int64_t last_us, int64_t n,
+                                     int64_t since_us);
+/* The same by when the next update was due, those that are overdue. */
+sqlite3_stmt *fleet_instances_due(store_tx *tx, int64_t expect_next_us,
+                                  int64_t n, int64_t now_us);
+bool fleet_instances_step(store_tx *tx, sqlite3_stmt *stmt,
+                          fleet_instance *out_instance);
+
 /* A new one, which gets its n, and counts in FLEET_TOTAL_INSTANCES. */
 tt_error fleet_instances_insert(store_tx *tx, fleet_instance *instance);
 

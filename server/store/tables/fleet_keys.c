@@ -75,6 +75,26 @@ tt_error fleet_keys_see(store_tx *tx, tti_slice key, unsigned shape,
   return error;
 }
 
+sqlite3_stmt *fleet_keys_before(store_tx *tx, int64_t n) {
+  sqlite3_stmt *stmt =
+      tx_prepare(tx, "SELECT n, key, shapes, instances, first_us, last_us"
+                     " FROM fleet_keys WHERE n < ?1 ORDER BY n DESC");
+  tx_bind_int(stmt, 1, n);
+  return stmt;
+}
+
+bool fleet_keys_step(store_tx *tx, sqlite3_stmt *stmt, fleet_key_row *out_row) {
+  if (!tx_step(tx, stmt))
+    return false;
+  *out_row = (fleet_key_row){.n = sqlite3_column_int64(stmt, 0),
+                             .key = column_blob(stmt, 1),
+                             .shapes = (unsigned)sqlite3_column_int(stmt, 2),
+                             .instances = sqlite3_column_int64(stmt, 3),
+                             .first_us = sqlite3_column_int64(stmt, 4),
+                             .last_us = sqlite3_column_int64(stmt, 5)};
+  return true;
+}
+
 tt_error fleet_keys_match(store_tx *tx, tti_slice pattern,
                           const fleet_key_set *set, bool *out_match) {
   bool prefix = pattern.len && pattern.ptr[pattern.len - 1] == '*';

@@ -24,6 +24,18 @@ bool fleet_key_set_add(fleet_key_set *set, int64_t n);
 tt_error fleet_keys_see(store_tx *tx, tti_slice key, unsigned shape,
                         int64_t now_us, fleet_key_set *set, int64_t *out_n);
 
+typedef struct fleet_key_row {
+  int64_t n;
+  tti_slice key;   /* borrowed until the next */
+  unsigned shapes; /* bits */
+  int64_t instances;
+  int64_t first_us, last_us; /* the last to the hour */
+} fleet_key_row;
+
+/* Walks the keys below `n`, the newest first; tx_end at the end. */
+sqlite3_stmt *fleet_keys_before(store_tx *tx, int64_t n);
+bool fleet_keys_step(store_tx *tx, sqlite3_stmt *stmt, fleet_key_row *out_row);
+
 /* Whether a key of the set is this one or, for a pattern that ends in '*',
  * begins so. */
 tt_error fleet_keys_match(store_tx *tx, tti_slice pattern,
