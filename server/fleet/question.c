@@ -204,7 +204,7 @@ static void set_bounds(question *q) {
 static tt_error make_steps(question *q) {
   uint64_t buckets = (uint64_t)(q->end - q->first);
   size_t items = q->count < q->limit ? q->count : (size_t)q->limit;
-  if (!q->step)
+  if (!q->step || !q->count)
     return TT_OK;
   q->step_count = (size_t)((buckets + q->step - 1) / q->step);
   if (q->step_count > STEPS_MAX || q->step_count * items > CELLS_MAX) {
