@@ -28,6 +28,8 @@ const cli_command cli_config = {
     .options = cli_no_options,
     .serve_options = true};
 
+enum { WIDTH = 24 };
+
 static void print_setting(const char *key, tti_slice value, const char *origin,
                           int width) {
   printf("%-18s ", key);
@@ -39,7 +41,6 @@ static void print_setting(const char *key, tti_slice value, const char *origin,
 }
 
 static void print_options(const config *c) {
-  enum { WIDTH = 24 };
   tti_buf value;
   tti_buf_init(&value, 1 << 16);
   for (size_t i = 0; i < config_option_count; i++) {
@@ -70,22 +71,31 @@ static void print_options(const config *c) {
   }
 }
 
-/* Only what the sink's type has; an empty value is one that is not set. */
-static void print_sinks(const config *c) {
+/* Only what the entry's kind has; an empty value is one that is not set. */
+static void print_entry(const config_table *table, const void *entry,
+                        unsigned kind,
+                        unsigned (*kinds)(const config_option *option),
+                        const char *origin) {
   tti_buf value;
   tti_buf_init(&value, 1 << 16);
-  for (size_t i = 0; i < c->sink_count; i++) {
-    const sink_spec *spec = &c->sinks[i];
-    putchar('\n');
-    for (size_t k = 0; k < config_sink.count; k++) {
-      const config_option *o = &config_sink.options[k];
-      tti_buf_clear(&value);
-      config_field_print(o, spec, &value);
-      if (value.len && (config_sink_types(o) & spec->kind))
-        print_setting(o->key, tti_buf_slice(&value), spec->origin, 24);
-    }
+  putchar('\n');
+  for (size_t i = 0; i < table->count; i++) {
+    const config_option *o = &table->options[i];
+    tti_buf_clear(&value);
+    config_field_print(o, entry, &value);
+    if (value.len && (kinds(o) & kind))
+      print_setting(o->key, tti_buf_slice(&value), origin, WIDTH);
   }
   tti_buf_fini(&value);
+}
+
+static void print_lists(const config *c) {
+  for (size_t i = 0; i < c->sink_count; i++)
+    print_entry(&config_sink, &c->sinks[i], c->sinks[i].kind, config_sink_types,
+                c->sinks[i].origin);
+  for (size_t i = 0; i < c->metrics_count; i++)
+    print_entry(&config_metrics, &c->metrics[i], c->metrics[i].kind,
+                config_metrics_types, c->metrics[i].origin);
 }
 
 /* What the settings alone cannot decide. */
@@ -126,7 +136,7 @@ static int check(int argc, char **argv) {
   cli_text_print(stdout, tti_slice_of(c.config_path ? c.config_path : "none"));
   putchar('\n');
   print_options(&c);
-  print_sinks(&c);
+  print_lists(&c);
   print_notes(&c);
   config_fini(&c);
   return fflush(stdout) ? CLI_FAILED : CLI_OK;

@@ -9,6 +9,7 @@
 #include "server/fleet/fleet.h"
 #include "server/fleet/read.h"
 #include "server/history/history.h"
+#include "server/metrics/metrics.h"
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
 #include "server/sinks/sinks.h"
@@ -27,6 +28,10 @@ typedef struct server {
   uint16_t port;
   char url[100];
   tt_metrics *metrics;
+  tt_metrics *prometheus; /* a part of it */
+  /* The backends of metrics begin before the relay and end behind it. */
+  pthread_mutex_t collect_mutex;
+  relay *collected; /* NULL: not yet, or no more */
   store *store;
   bus *bus;
   loop *loops[LOOPS_MAX];

@@ -91,6 +91,33 @@ static tt_error make_tls(server *s, tti_buf *error) {
                                         : result;
 }
 
+static void collect_metrics(void *context) {
+  server *s = context;
+  pthread_mutex_lock(&s->collect_mutex);
+  if (s->collected)
+    relay_collect(s->collected);
+  pthread_mutex_unlock(&s->collect_mutex);
+}
+
+/* NULL: from now on there is nothing to collect. */
+static void set_collected(server *s, relay *collected) {
+  pthread_mutex_lock(&s->collect_mutex);
+  s->collected = collected;
+  pthread_mutex_unlock(&s->collect_mutex);
+}
+
+static tt_error make_metrics(server *s, tti_buf *error) {
+  tt_error result = tt_metrics_prometheus_new(&s->prometheus);
+  if (result != TT_OK)
+    return result;
+  result =
+      metrics_new(s->prometheus, s->config.metrics, s->config.metrics_count,
+                  collect_metrics, s, error, &s->metrics);
+  if (result != TT_OK)
+    tt_metrics_free(s->prometheus);
+  return result;
+}
+
 static tt_error open_store(server *s, tti_buf *error) {
   tt_error result = config_store_path(&s->config, error, &s->store_path);
   if (result != TT_OK)
@@ -278,6 +305,7 @@ static tt_error make_relay(server *s) {
       .loops = s->loops,
       .loop_count = s->loop_count,
       .metrics = s->metrics,
+      .prometheus = s->prometheus,
       .watchdog = s->watchdog,
       .max_body = s->config.max_body,
       .max_batch_body = s->config.max_batch_body,
@@ -515,6 +543,8 @@ static void tear_down(server *s) {
   watchdog_stop(s->watchdog);
   if (s->http && !drain_http(s))
     leave_as_it_is(s, "a request");
+  collect_metrics(s);
+  set_collected(s, NULL);
   feed_close(s->feed);
   fleet_close(s->fleet);
   for (size_t i = 0; i < s->loop_count; i++)
@@ -555,6 +585,7 @@ static void tear_down(server *s) {
   free(s->rules);
   config_fini(&s->config);
   pthread_mutex_destroy(&s->feed_mutex);
+  pthread_mutex_destroy(&s->collect_mutex);
   pthread_mutex_destroy(&s->drained_mutex);
   pthread_cond_destroy(&s->drained_cond);
   free(s);
@@ -567,6 +598,7 @@ static server *server_alloc(void) {
   if (!s)
     return NULL;
   pthread_mutex_init(&s->feed_mutex, NULL);
+  pthread_mutex_init(&s->collect_mutex, NULL);
   pthread_mutex_init(&s->drained_mutex, NULL);
   tti_cond_init(&s->drained_cond);
   return s;
@@ -580,7 +612,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = testing_control_start(s->config.test_control)) != TT_OK)
     return result;
 #endif
-  if ((result = tt_metrics_prometheus_new(&s->metrics)) != TT_OK ||
+  if ((result = make_metrics(s, error)) != TT_OK ||
       (result = open_store(s, error)) != TT_OK ||
       (result = open_bus(s)) != TT_OK || (result = make_loops(s)) != TT_OK ||
       (result = make_auth(s, error)) != TT_OK ||
@@ -599,6 +631,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = watchdog_start(s->watchdog)) != TT_OK)
     return result;
   listen_admin(s);
+  set_collected(s, s->relay);
   tt_metrics_set(s->metrics, TT_METRIC_CONFIG_RELOAD_OK, 1, NULL, NULL);
   announce(s);
   return TT_OK;

@@ -231,6 +231,10 @@ TELLTALE_API tt_error tt_metrics_new(const tt_metrics_ops *ops, void *self,
 
 /* ---- Backends ---- */
 
+/* `problem`, here and below, may be NULL; it has at least TELLTALE_PROBLEM_MAX
+ * bytes and says which option is wrong, after TT_EINVAL. With a NULL
+ * out_metrics the options are checked and nothing is made. */
+
 /* Swallows every call. TT_ENOMEM. */
 TELLTALE_API tt_error tt_metrics_noop_new(tt_metrics **out_metrics);
 
@@ -254,8 +258,7 @@ typedef struct tt_metrics_log_options {
  * "histogram=". Those of the outbox have shorter lines of their own
  * ("event=outbox.published type=order.paid"); that of the age of its oldest
  * event comes each 60th time, and always when it is more than 30 seconds.
- * `problem` (may be NULL) has at least TELLTALE_PROBLEM_MAX bytes. TT_EINVAL:
- * no hook, or a name that no instrument has; TT_ENOMEM. */
+ * TT_EINVAL, TT_ENOMEM. */
 TELLTALE_API tt_error tt_metrics_log_new(const tt_metrics_log_options *options,
                                          char *problem,
                                          tt_metrics **out_metrics);
@@ -305,9 +308,7 @@ typedef struct tt_metrics_statsd_options {
  * gauges as they are, histograms as timings in milliseconds (at most 512 an
  * interval, chosen by chance, with their rate). Packets are at most 1,432 bytes
  * over UDP and 8,192 over a Unix socket. Sums that could not be sent go with
- * the next ones. Counting never waits for the network. `problem` (may be NULL)
- * has at least TELLTALE_PROBLEM_MAX bytes and says which option is wrong.
- * TT_EINVAL, TT_ENOMEM. */
+ * the next ones. Counting never waits for the network. TT_EINVAL, TT_ENOMEM. */
 TELLTALE_API tt_error
 tt_metrics_statsd_new(const tt_metrics_statsd_options *options, char *problem,
                       tt_metrics **out_metrics);
@@ -338,8 +339,8 @@ typedef struct tt_metrics_otlp_options {
 /* Sends all sums since the backend was made, as metrics of OTLP over HTTP,
  * protobuf, cumulative; the names are "telltale." and the instrument's. After
  * 429, 502, 503, 504 or no answer the next request comes sooner, yet not before
- * Retry-After; nothing is kept meanwhile, since it has everything. `problem` as
- * of tt_metrics_statsd_new. TT_EINVAL, TT_ENOMEM. */
+ * Retry-After; nothing is kept meanwhile, since it has everything. TT_EINVAL,
+ * TT_ENOMEM. */
 TELLTALE_API tt_error
 tt_metrics_otlp_new(const tt_metrics_otlp_options *options, char *problem,
                     tt_metrics **out_metrics);

@@ -169,16 +169,16 @@ tt_error tt_metrics_log_new(const tt_metrics_log_options *options,
                                      .set = log_value,
                                      .observe = log_value,
                                      .free = free};
-  if (!options || !options->log.log || !out_metrics)
+  if (!options || !options->log.log)
     return TT_EINVAL;
   metrics_log *log = calloc(1, sizeof(*log));
   if (!log)
     return TT_ENOMEM;
   log->hook = options->log;
   tt_error error = choose(log, options, problem);
-  if (!error)
+  if (!error && out_metrics)
     error = tt_metrics_new(&ops, log, out_metrics);
-  if (error)
+  if (error || !out_metrics)
     free(log);
   return error;
 }

@@ -31,6 +31,7 @@ test   man-db
 test   valgrind
 test   curl
 test   openssl
+test   prometheus
 test   python3
 test   sqlite3
 test   zstd
@@ -38,7 +39,6 @@ test   iproute2
 test   util-linux
 test   chromium
 long   clang-tidy-14
-long   prometheus
 bench  nginx
 bench  libnginx-mod-nchan
 bench  openssl

@@ -45,6 +45,13 @@ static bool same_sinks(const config *a, const config *b) {
   return same;
 }
 
+static bool same_metrics(const config *a, const config *b) {
+  bool same = a->metrics_count == b->metrics_count;
+  for (size_t i = 0; same && i < a->metrics_count; i++)
+    same = strcmp(a->metrics[i].text, b->metrics[i].text) == 0;
+  return same;
+}
+
 static void adopt_sinks(config *current, config *fresh, tti_buf *out_changed) {
   if (!same_sinks(current, fresh))
     tti_buf_printf(out_changed, "%ssinks", out_changed->len ? ", " : "");
@@ -67,4 +74,6 @@ void config_adopt(config *current, config *fresh, tti_buf *out_changed,
     swap(&current->origins[i], &fresh->origins[i], sizeof(char *));
   }
   adopt_sinks(current, fresh, out_changed);
+  if (!same_metrics(current, fresh))
+    tti_buf_printf(out_restart, "%smetrics", out_restart->len ? ", " : "");
 }

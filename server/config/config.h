@@ -2,6 +2,7 @@
 #define CONFIG_CONFIG_H
 
 #include "lib/base/buf.h"
+#include "server/metrics/spec.h"
 #include "server/sinks/spec.h"
 #include "server/store/store.h"
 
@@ -150,6 +151,8 @@ typedef struct config {
   char *token_admin;
   sink_spec *sinks; /* `sinks:`, from the file only */
   size_t sink_count;
+  metrics_spec *metrics; /* `metrics:`, likewise */
+  size_t metrics_count;
   char *test_control; /* --test-control PATH, in the test build only */
   char *config_path;  /* the file that was read, or NULL */
   char *warnings;     /* lines for the log, such as a token file that everyone

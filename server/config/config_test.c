@@ -430,6 +430,83 @@ static void wrong_sinks_name_file_line_and_what_to_do(void **state) {
   }
 }
 
+/* ---- Metrics ---- */
+
+static void backends_of_metrics_are_read_with_their_defaults(void **state) {
+  fixture *f = *state;
+  load_yaml(f, "metrics:\n"
+               "  - type: log\n"
+               "  - type: statsd\n"
+               "    address: unix:/run/dsd.socket\n"
+               "    tags: dogstatsd\n"
+               "    interval: 5s\n"
+               "  - {type: otlp, endpoint: \"http://c:4318\"}\n"
+               "  - {type: log, only: [\"events_*\", sessions]}\n"
+               "retain: 1d\n");
+  assert_int_equal(f->result, TT_OK);
+  assert_int_equal(f->config.metrics_count, 4);
+  const metrics_spec *all = f->config.metrics;
+  assert_int_equal(all[0].kind, METRICS_LOG);
+  assert_string_equal(all[0].only[0], "outbox_*");
+  assert_int_equal(all[1].kind, METRICS_STATSD);
+  assert_string_equal(all[1].address, "unix:/run/dsd.socket");
+  assert_string_equal(all[1].prefix, "telltale.");
+  assert_string_equal(all[1].tags, "dogstatsd");
+  assert_int_equal(all[1].interval, 5000);
+  assert_int_equal(all[2].kind, METRICS_OTLP);
+  assert_string_equal(all[3].only[1], "sessions");
+  assert_null(all[3].only[2]);
+  assert_int_equal(f->config.retain, 86400000);
+}
+
+static void wrong_metrics_name_file_line_and_what_to_do(void **state) {
+  fixture *f = *state;
+  static const struct {
+    const char *text, *refusal;
+  } cases[] = {
+      {"metrics: log\n",
+       "telltale.yaml:1: metrics takes a list, an entry of which begins with "
+       "\"- type: statsd\""},
+      {"metrics:\n  - log\n",
+       "telltale.yaml:2: an entry of metrics is keys and values"},
+      {"metrics:\n  - {type: graphite}\n",
+       "telltale.yaml:2: metrics.type cannot be \"graphite\"; allowed: log, "
+       "otlp or statsd"},
+      {"metrics:\n  - {address: \"udp://h:1\"}\n",
+       "telltale.yaml:2: a backend of metrics needs a type"},
+      {"metrics:\n  - {type: statsd, adress: x}\n",
+       "telltale.yaml:2: unknown key \"metrics.adress\"; did you mean "
+       "\"metrics.address\"?"},
+      {"metrics:\n  - {type: log, interval: 1s}\n",
+       "telltale.yaml:2: metrics of type log have no interval"},
+      {"metrics:\n  - type: log\n  - {type: statsd, address: h}\n",
+       "telltale.yaml:3: metrics of type statsd: address: it is neither"},
+      {"metrics:\n  - {type: statsd, tags: datadog}\n",
+       "telltale.yaml:2: metrics.tags cannot be \"datadog\"; allowed: none or "
+       "dogstatsd"},
+      {"metrics:\n  - {type: statsd, prefix: \"a b\"}\n",
+       "telltale.yaml:2: metrics of type statsd: prefix: "},
+      {"metrics:\n  - {type: log, only: [outbox]}\n",
+       "telltale.yaml:2: metrics of type log: only: no instrument is called "
+       "outbox"},
+      {"metrics:\n  - {type: otlp}\n",
+       "telltale.yaml:2: metrics of type otlp: OTEL_EXPORTER_OTLP_ENDPOINT: "
+       "there is no endpoint"},
+      {"metrics:\n  - {type: otlp, endpoint: \"http://u:p@h\"}\n",
+       "telltale.yaml:2: a password in the endpoint would be shown"},
+      {"metrics:\n  - {type: otlp, endpoint: \"http://h\", headers: x}\n",
+       "telltale.yaml:2: metrics of type otlp: headers: "},
+      {"metrics:\n  - {type: otlp, endpoint: \"http://h\", interval: 2h}\n",
+       "telltale.yaml:2: metrics.interval cannot be \"2h\"; allowed: "},
+      {"metrics:\n  - type: log\nmetrics:\n  - type: log\n",
+       "telltale.yaml:4: metrics is given twice"},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    load_yaml(f, cases[i].text);
+    assert_refused(f, cases[i].refusal);
+  }
+}
+
 static void a_place_for_otlp_in_the_environment_is_for_sessions(void **state) {
   fixture *f = *state;
   setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318", 1);
@@ -450,6 +527,8 @@ int main(void) {
       TEST(an_unknown_key_names_file_line_and_the_nearest),
       TEST(sinks_are_read_with_their_defaults),
       TEST(wrong_sinks_name_file_line_and_what_to_do),
+      TEST(backends_of_metrics_are_read_with_their_defaults),
+      TEST(wrong_metrics_name_file_line_and_what_to_do),
       TEST(a_place_for_otlp_in_the_environment_is_for_sessions),
       TEST(a_bad_value_names_its_place_and_what_is_allowed),
       TEST(names_that_no_browser_would_send_are_refused),

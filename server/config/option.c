@@ -36,6 +36,8 @@ static const char *const froms[] = {"oldest", "tail", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"debug", "info",  "warn",
                                          "error", "fatal", NULL};
+static const char *const metrics_tags[] = {"none", "dogstatsd", NULL};
+static const char *const metrics_types[] = {"log", "otlp", "statsd", NULL};
 static const char *const sink_types[] = {"jsonl", "s2", "otlp", NULL};
 
 #define KIB UINT64_C(1024)
@@ -68,6 +70,10 @@ static const limit limits[] = {
     {"limits.stall", NULL, 1, DAY},
     {"limits.open_rate", NULL, 1, 1000000},
     {"limits.open_burst", NULL, 1, 1000000},
+    {"metrics.interval", NULL, 0, 3600000},
+    {"metrics.tags", metrics_tags, 0, 0},
+    {"metrics.timeout", NULL, 0, 600000},
+    {"metrics.type", metrics_types, 0, 0},
     {"shutdown_timeout", NULL, 0, DAY},
     {"sinks.dead_letters_max", NULL, KIB, 1024 * GIB},
     {"sinks.from", froms, 0, 0},
@@ -464,6 +470,12 @@ void config_fini(config *c) {
     free(c->sinks[i].text);
   }
   free(c->sinks);
+  for (size_t i = 0; i < c->metrics_count; i++) {
+    config_fields_free(&config_metrics, &c->metrics[i]);
+    free(c->metrics[i].origin);
+    free(c->metrics[i].text);
+  }
+  free(c->metrics);
   free(c->token_ingest);
   free(c->token_read);
   free(c->token_admin);

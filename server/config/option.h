@@ -79,17 +79,47 @@ tt_error config_option_set(const config_option *option, tti_slice text,
 tt_error config_read_yaml(const char *name, tti_slice text, tti_buf *out_error,
                           config *c);
 
+/* ---- Entries of a list of the file ---- */
+
+/* What a list such as `sinks:` is made of. */
+typedef struct config_list {
+  const char *key;
+  const char *example; /* how an entry begins */
+  const config_table *table;
+  /* Appends an entry with the defaults in it, which begins at `where`.
+   * TT_ETOOBIG: there are as many as there may be; TT_ENOMEM. */
+  tt_error (*add)(config *c, const char *where, void **out_entry);
+  /* Checks the last entry, now that all of it was read. `given` has a bit for
+   * each option that was. TT_EINVAL, TT_ENOMEM. */
+  tt_error (*check)(config *c, uint64_t given, tti_buf *out_error);
+  size_t count; /* offset of the number of entries in config */
+} config_list;
+
+extern const config_list config_lists[];
+extern const size_t config_list_count;
+
+/* Gives a new entry's fields their defaults. TT_ENOMEM. */
+tt_error config_entry_defaults(const config_table *table, const char *where,
+                               void *entry);
+/* All of an entry, as a text; NULL: no memory. Freed by the caller. */
+char *config_entry_text(const config_table *table, const void *entry);
+
+/* ---- metrics.c ---- */
+
+extern const config_table config_metrics; /* of a metrics_spec */
+
+tt_error config_metrics_add(config *c, const char *where, void **out_entry);
+tt_error config_metrics_check(config *c, uint64_t given, tti_buf *out_error);
+/* The types of backend (metrics_type bits) that have an option of it. */
+unsigned config_metrics_types(const config_option *option);
+
 /* ---- sink.c ---- */
 
 extern const config_table config_sink; /* of a sink_spec */
 
-/* Appends an entry with the defaults in it, which begins at `where`.
- * TT_ETOOBIG: there are as many as there may be; TT_ENOMEM. */
-tt_error config_sink_add(config *c, const char *where, sink_spec **out_spec);
+tt_error config_sink_add(config *c, const char *where, void **out_entry);
 /* The types of sink (sink_type bits) that have an option of config_sink. */
 unsigned config_sink_types(const config_option *option);
-/* Checks the last entry, now that all of it was read. `given` has a bit for
- * each option that was. TT_EINVAL, TT_ENOMEM. */
 tt_error config_sink_check(config *c, uint64_t given, tti_buf *out_error);
 
 /* Where the environment names a place for OTLP, and no entry of the file does,

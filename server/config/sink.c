@@ -3,7 +3,7 @@
 #include "server/sinks/sinks.h"
 #include <stdlib.h>
 
-enum { SINKS_MAX = 64, TEXT_MAX = 1 << 17 };
+enum { SINKS_MAX = 64 };
 
 static const config_option sink_options[] = {
 #define X(field, type, sinks, key, value, help)                                \
@@ -32,7 +32,7 @@ unsigned config_sink_types(const config_option *option) {
   return types_of[option - sink_options];
 }
 
-tt_error config_sink_add(config *c, const char *where, sink_spec **out_spec) {
+tt_error config_sink_add(config *c, const char *where, void **out_entry) {
   if (c->sink_count == SINKS_MAX)
     return TT_ETOOBIG;
   sink_spec *grown = realloc(c->sinks, (c->sink_count + 1) * sizeof(*grown));
@@ -43,24 +43,8 @@ tt_error config_sink_add(config *c, const char *where, sink_spec **out_spec) {
   *spec = (sink_spec){.origin = strdup(where)};
   if (!spec->origin)
     return TT_ENOMEM;
-  for (size_t i = 0; i < FIELD_COUNT; i++) {
-    const config_option *o = &sink_options[i];
-    tti_buf none;
-    tti_buf_init(&none, 0);
-    if (o->type == CONFIG_TYPE_STRING && !o->value[0]) {
-      /* Empty is what the words of an option may not allow. */
-      char **field = (char **)(void *)((char *)spec + o->offset);
-      if (!(*field = strdup("")))
-        return TT_ENOMEM;
-      continue;
-    }
-    tt_error error =
-        config_field_set(o, tti_slice_of(o->value), false, where, &none, spec);
-    if (error != TT_OK)
-      return error;
-  }
-  *out_spec = spec;
-  return TT_OK;
+  *out_entry = spec;
+  return config_entry_defaults(&config_sink, where, spec);
 }
 
 /* ---- All of an entry ---- */
@@ -122,16 +106,7 @@ static tt_error set_from(sink_spec *spec) {
 }
 
 static tt_error set_text(sink_spec *spec) {
-  tti_buf text;
-  tti_buf_init(&text, TEXT_MAX);
-  for (size_t i = 0; i < FIELD_COUNT; i++) {
-    tti_buf_append_text(&text, sink_options[i].key);
-    tti_buf_append_char(&text, '=');
-    config_field_print(&sink_options[i], spec, &text);
-    tti_buf_append_char(&text, '\n');
-  }
-  spec->text = tti_buf_take(&text, NULL);
-  tti_buf_fini(&text);
+  spec->text = config_entry_text(&config_sink, spec);
   return spec->text ? TT_OK : TT_ENOMEM;
 }
 
@@ -161,7 +136,7 @@ tt_error config_sink_of_environment(config *c, tti_buf *out_error) {
                                           {"sinks.type", "otlp"},
                                           {"sinks.sessions", "true"}};
   const char *from = NULL;
-  sink_spec *spec;
+  void *spec;
   for (size_t i = 0; i < 2 && !from; i++) {
     const char *value = getenv(names[i]);
     if (value && *value)

@@ -21,7 +21,7 @@ typedef struct reader {
   tti_buf *error;
   config *config;
   const config_table *table; /* config_main, or of the entry of a list */
-  sink_spec *sink;           /* that entry; NULL: none */
+  void *entry;               /* that entry; NULL: none */
   char key[KEY_MAX];         /* the path so far, dotted */
   uint64_t seen;             /* one bit an option of the table: it was given */
 } reader;
@@ -117,8 +117,8 @@ static tt_error set(reader *r, const config_option *option, tti_slice text,
                     bool append) {
   char where[300];
   snprintf(where, sizeof(where), "%s:%zu", r->name, line_of(r));
-  return r->sink
-             ? config_field_set(option, text, append, where, r->error, r->sink)
+  return r->entry
+             ? config_field_set(option, text, append, where, r->error, r->entry)
              : config_option_set(option, text, append, where, r->error,
                                  r->config);
 }
@@ -168,40 +168,44 @@ static tt_error read_pairs(reader *r, const config_option *option) {
 
 static tt_error read_mapping(reader *r, unsigned depth);
 
-/* One entry of `sinks:`, from its mapping's start to its end. */
-static tt_error read_sink(reader *r) {
+/* One entry of a list, from its mapping's start to its end. */
+static tt_error read_entry(reader *r, const config_list *list) {
   char where[300];
   uint64_t seen = r->seen;
   snprintf(where, sizeof(where), "%s:%zu", r->name, line_of(r));
-  tt_error error = config_sink_add(r->config, where, &r->sink);
+  tt_error error = list->add(r->config, where, &r->entry);
   if (error == TT_ETOOBIG)
-    return fail(r, "there are too many sinks");
+    return fail(r, "there are too many entries in %s", list->key);
   if (error != TT_OK)
     return error;
-  r->table = &config_sink;
+  r->table = list->table;
   r->seen = 0;
   error = read_mapping(r, 1);
   if (error == TT_OK)
-    error = config_sink_check(r->config, r->seen, r->error);
+    error = list->check(r->config, r->seen, r->error);
   r->table = &config_main;
-  r->sink = NULL;
+  r->entry = NULL;
   r->seen = seen;
   return error;
 }
 
-static bool is_sinks(const reader *r) {
-  return !r->sink && strcmp(r->key, "sinks") == 0;
+/* The list whose key is the current one; NULL: none is. */
+static const config_list *list_here(const reader *r) {
+  for (size_t i = 0; !r->entry && i < config_list_count; i++)
+    if (strcmp(r->key, config_lists[i].key) == 0)
+      return &config_lists[i];
+  return NULL;
 }
 
-static tt_error read_sinks(reader *r) {
-  if (r->config->sink_count)
-    return fail(r, "sinks is given twice");
+static tt_error read_entries(reader *r, const config_list *list) {
+  if (*(const size_t *)(const void *)((char *)r->config + list->count))
+    return fail(r, "%s is given twice", list->key);
   bool none = r->event.type == YAML_SCALAR_EVENT && !scalar(r).len;
   if (none)
     return TT_OK;
   if (r->event.type != YAML_SEQUENCE_START_EVENT)
-    return fail(r, "sinks takes a list, an entry of which begins with "
-                   "\"- name: archive\"");
+    return fail(r, "%s takes a list, an entry of which begins with \"- %s\"",
+                list->key, list->example);
   for (;;) {
     tt_error error = next(r);
     if (error != TT_OK || (error = check_plain(r)) != TT_OK)
@@ -209,8 +213,9 @@ static tt_error read_sinks(reader *r) {
     if (r->event.type == YAML_SEQUENCE_END_EVENT)
       return TT_OK;
     if (r->event.type != YAML_MAPPING_START_EVENT)
-      return fail(r, "a sink is keys and values, such as \"name: archive\"");
-    if ((error = read_sink(r)) != TT_OK)
+      return fail(r, "an entry of %s is keys and values, such as \"%s\"",
+                  list->key, list->example);
+    if ((error = read_entry(r, list)) != TT_OK)
       return error;
   }
 }
@@ -222,8 +227,9 @@ static tt_error read_value(reader *r, unsigned depth) {
   tt_error error = check_plain(r);
   if (error != TT_OK)
     return error;
-  if (is_sinks(r))
-    return read_sinks(r);
+  const config_list *list = list_here(r);
+  if (list)
+    return read_entries(r, list);
   if (!option) {
     if (!is_section(r->table, r->key))
       return unknown(r);
@@ -270,7 +276,7 @@ static tt_error read_mapping(reader *r, unsigned depth) {
     /* An unknown key is told with the key's line, not its value's. */
     tti_slice path = tti_slice_of(r->key);
     if (!config_table_find(r->table, path) && !is_section(r->table, r->key) &&
-        !is_sinks(r))
+        !list_here(r))
       return unknown(r);
     if ((error = next(r)) != TT_OK || (error = read_value(r, depth)) != TT_OK)
       return error;

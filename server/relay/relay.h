@@ -26,7 +26,8 @@ typedef struct relay_options {
   history *history;
   loop *const *loops;
   size_t loop_count;
-  tt_metrics *metrics;    /* made by tt_metrics_prometheus_new */
+  tt_metrics *metrics;
+  tt_metrics *prometheus; /* a part of it, for /metrics */
   watchdog *watchdog;     /* for /readyz */
   size_t max_body;        /* bytes */
   size_t max_batch_body;  /* bytes */
@@ -50,6 +51,10 @@ const http_route *relay_routes(const relay *r, size_t *out_count);
 /* Tells the relay where it is served, for /metrics and /api/v1/status. Before
  * the loops answer anything. `url` is copied. */
 void relay_set_server(relay *r, const http_server *server, const char *url);
+
+/* Tells the metrics what is counted without them: before somebody looks. Any
+ * thread. */
+void relay_collect(relay *r);
 
 /* The lowest level of log lines that are kept, from now on. Any thread. */
 void relay_set_log_min_level(relay *r, tt_level level);

@@ -161,6 +161,23 @@ static double quality(tti_slice accept, const char *type) {
   return 0;
 }
 
+/* Under the mutex. */
+static void collect(relay *r) {
+  scrape_ledger(r);
+  scrape_answered(r);
+  scrape_emitters(r);
+  scrape_feed(r);
+  scrape_http(r);
+  scrape_gauges(r);
+  sinks_scrape(r->options.sinks);
+}
+
+void relay_collect(relay *r) {
+  pthread_mutex_lock(&r->scrape->mutex);
+  collect(r);
+  pthread_mutex_unlock(&r->scrape->mutex);
+}
+
 void relay_serve_metrics(http_request *request, void *context) {
   relay *r = context;
   tti_slice accept = http_request_header(request, "Accept");
@@ -169,15 +186,9 @@ void relay_serve_metrics(http_request *request, void *context) {
   char *text;
   size_t len;
   pthread_mutex_lock(&r->scrape->mutex);
-  scrape_ledger(r);
-  scrape_answered(r);
-  scrape_emitters(r);
-  scrape_feed(r);
-  scrape_http(r);
-  scrape_gauges(r);
-  sinks_scrape(r->options.sinks);
-  tt_error error = tt_metrics_prometheus_render(r->options.metrics, openmetrics,
-                                                &text, &len);
+  collect(r);
+  tt_error error = tt_metrics_prometheus_render(r->options.prometheus,
+                                                openmetrics, &text, &len);
   pthread_mutex_unlock(&r->scrape->mutex);
   if (error != TT_OK) {
     http_reply_error(request, 503, "out_of_memory",

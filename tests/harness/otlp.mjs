@@ -1,4 +1,4 @@
-// A receiver of OTLP logs over HTTP. What arrives is decoded by the classes that
+// A receiver of OTLP logs and metrics over HTTP. What arrives is decoded by the classes that
 // OpenTelemetry generates for its own exporter.
 import { createRequire } from "node:module";
 import http from "node:http";
@@ -10,6 +10,7 @@ const require = createRequire(import.meta.url);
 const main = require.resolve("@opentelemetry/otlp-transformer");
 const root = require(path.join(main.split("/build/")[0], "build/src/generated/root.js"));
 const logs = root.opentelemetry.proto.collector.logs.v1;
+const metrics = root.opentelemetry.proto.collector.metrics.v1;
 
 const value = (any) => {
   if (!any) return undefined;
@@ -26,13 +27,28 @@ const value = (any) => {
 };
 const pairs = (list) => Object.fromEntries(list.map(({ key, value: any }) => [key, value(any)]));
 
+// What a request of metrics holds: {name: {unit, sum?, gauge?, histogram?}}, and
+// whose it is.
+const takeMetrics = (bytes) => {
+  const { resourceMetrics } = metrics.ExportMetricsServiceRequest.decode(bytes);
+  const all = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
+  return {
+    resource: pairs(resourceMetrics[0].resource.attributes),
+    instruments: Object.fromEntries(all.map((metric) => [metric.name, metric])),
+  };
+};
+
 // Starts one. `answers` decide what happens to a request, the first one to the
 // next, until they are used up: a status, {status, headers, reject}, "cut
 // before" or "cut after" it was taken, "hang". Then all is taken.
 export async function startReceiver(t, { port = 0 } = {}) {
-  const receiver = { records: [], requests: [], answers: [], sockets: new Set() };
+  const receiver = { records: [], metrics: [], requests: [], answers: [], sockets: new Set() };
   const take = (request, body) => {
     const bytes = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
+    if (request.url === "/v1/metrics") {
+      receiver.metrics.push(takeMetrics(bytes));
+      return { bytes, records: [] };
+    }
     const decoded = logs.ExportLogsServiceRequest.decode(bytes);
     const records = decoded.resourceLogs.flatMap(({ resource, scopeLogs }) =>
       scopeLogs.flatMap(({ scope, logRecords }) =>

@@ -142,8 +142,9 @@ static tt_error set_interval(otlp_metrics *o, char *problem) {
   return TT_EINVAL;
 }
 
-static tt_error init(otlp_metrics *o, const tt_metrics_otlp_options *options,
-                     char *problem) {
+static tt_error set_options(otlp_metrics *o,
+                            const tt_metrics_otlp_options *options,
+                            char *problem) {
   tt_storage_otlp_options common = {
       .endpoint = options->endpoint,
       .headers = options->headers,
@@ -162,17 +163,16 @@ static tt_error init(otlp_metrics *o, const tt_metrics_otlp_options *options,
   o->sender.settings.path = "/v1/metrics";
   tt_error error =
       tti_otlp_sender_init(&o->sender, &common, REQUEST_BYTES, problem);
-  if (!error)
-    error = set_interval(o, problem);
-  if (!error)
-    error = (o->tally = tti_tally_new()) ? TT_OK : TT_ENOMEM;
-  return error ? error
-               : tti_ticker_start(
-                     &(tti_ticker_options){.first_ms = o->push.interval_ms,
-                                           .tick = tick,
-                                           .hurry = hurry,
-                                           .context = o},
-                     &o->ticker);
+  return error ? error : set_interval(o, problem);
+}
+
+static tt_error start(otlp_metrics *o) {
+  tti_ticker_options options = {.first_ms = o->push.interval_ms,
+                                .tick = tick,
+                                .hurry = hurry,
+                                .context = o};
+  o->tally = tti_tally_new();
+  return o->tally ? tti_ticker_start(&options, &o->ticker) : TT_ENOMEM;
 }
 
 tt_error tt_metrics_otlp_new(const tt_metrics_otlp_options *options,
@@ -184,8 +184,6 @@ tt_error tt_metrics_otlp_new(const tt_metrics_otlp_options *options,
                                      .observe = otlp_observe,
                                      .free = otlp_free};
   char unread[TELLTALE_PROBLEM_MAX];
-  if (!out_metrics)
-    return TT_EINVAL;
   otlp_metrics *o = calloc(1, sizeof(*o));
   tt_metrics *metrics = o ? tti_metrics_new(&ops, o) : NULL;
   if (!metrics) {
@@ -193,8 +191,10 @@ tt_error tt_metrics_otlp_new(const tt_metrics_otlp_options *options,
     return TT_ENOMEM;
   }
   tt_error error =
-      init(o, options ? options : &defaults, problem ? problem : unread);
-  if (error) {
+      set_options(o, options ? options : &defaults, problem ? problem : unread);
+  if (!error && out_metrics)
+    error = start(o);
+  if (error || !out_metrics) {
     otlp_free(o);
     free(metrics);
     return error;

@@ -307,8 +307,6 @@ tt_error tt_metrics_statsd_new(const tt_metrics_statsd_options *options,
                                      .set = statsd_set,
                                      .observe = statsd_observe,
                                      .free = statsd_free};
-  if (!out_metrics)
-    return TT_EINVAL;
   statsd *s = calloc(1, sizeof(*s));
   tt_metrics *metrics = s ? tti_metrics_new(&ops, s) : NULL;
   tt_error error = TT_ENOMEM;
@@ -319,6 +317,8 @@ tt_error tt_metrics_statsd_new(const tt_metrics_statsd_options *options,
   tti_buf_init(&s->packet, TTI_STATSD_UNIX_MAX);
   tti_buf_init(&s->line, LINE_MAX_BYTES);
   error = set_options(s, options ? options : &defaults, problem);
+  if (!out_metrics)
+    goto fail; /* or not: it was to be checked */
   if (!error)
     error = (s->tally = tti_tally_new()) ? TT_OK : TT_ENOMEM;
   if (!error)
