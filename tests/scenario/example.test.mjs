@@ -1,6 +1,8 @@
 // The examples do what they say, against the real server.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import dgram from "node:dgram";
+import { once } from "node:events";
 import path from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
@@ -66,4 +68,16 @@ test("an order and its event are booked together, once, or not at all", async (t
     (await run(path.join(buildDir, "tests/outbox-run"), ["sql", file, query])).stdout;
   assert.equal(await sql("SELECT number FROM orders ORDER BY 1"), "17\n18\n19\n");
   assert.equal(await sql("SELECT subject FROM tt_outbox_events ORDER BY n"), "17\n18\n19\n");
+});
+
+test("the metrics example counts by itself and into statsd", async (t) => {
+  const metrics = path.join(buildDir, "examples/example-metrics");
+  const statsd = dgram.createSocket("udp4").bind(0, "127.0.0.1");
+  t.after(() => statsd.close());
+  await once(statsd, "listening");
+  const packet = once(statsd, "message");
+  const { stdout } = await run(metrics, [`udp://127.0.0.1:${statsd.address().port}`]);
+  assert.equal(stdout, "the outbox failed at publish\n1 failures\n");
+  assert.match(String((await packet)[0]), /^telltale\.outbox_events_published\.order_paid:3\|c$/m);
+  await assert.rejects(run(metrics, ["nowhere"]), /address: it is neither udp:/);
 });

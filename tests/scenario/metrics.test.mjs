@@ -1,7 +1,9 @@
 // What a scraper reads: both formats, held to their grammar line by line.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { startPrometheus } from "../harness/metrics.mjs";
 import { startServer, until } from "../harness/server.mjs";
 
@@ -47,6 +49,26 @@ function read(text, openmetrics) {
   return families;
 }
 
+// The instruments, as the header declares them: rows of X(id, kind, name, unit,
+// label, label, help), and of X(id, 0 or 1, values).
+async function instruments() {
+  const header = await readFile(new URL("../../include/telltale/metrics.h", import.meta.url), "utf8");
+  const calls = [...header.replaceAll("\\\n", " ").matchAll(/ X\((TT_METRIC_\w+), (.*?)\)(?=\s+X\(|\n)/g)];
+  const rows = calls.map(([, id, rest]) => ({ id, args: JSON.parse(`[${rest.replaceAll(/"\s+"/g, "").replaceAll("NULL", "null").replace(/^[A-Z]+/, '"$&"')}]`) }));
+  return rows
+    .filter(({ args }) => args.length === 6)
+    .map(({ id, args: [kind, name, unit, a, b, help] }) => ({
+      kind: kind.toLowerCase(),
+      name,
+      unit,
+      help,
+      labels: [a, b].filter(Boolean).map((label, i) => ({
+        label,
+        values: rows.find(({ id: of, args }) => of === id && args.length === 2 && args[0] === i)?.args[1],
+      })),
+    }));
+}
+
 async function scrape(server, accept) {
   const answer = await server.fetch("/metrics", { headers: { accept } });
   assert.equal(answer.status, 200);
@@ -79,8 +101,27 @@ test("both formats of /metrics keep to their grammar", async (t) => {
     received.samples.get(""),
   );
   assert.equal(openFamilies.telltale_store_bytes.UNIT, "bytes");
-  for (const { name } of Object.values(families))
-    assert.match(name, /^telltale_[a-z_]+$/);
+  const known = (await instruments()).map(({ name, unit, kind }) =>
+    ["telltale", name, unit, kind === "counter" && "total"].filter(Boolean).join("_"),
+  );
+  for (const { name } of Object.values(families)) assert.ok(known.includes(name), name);
+});
+
+// With TELLTALE_UPDATE=1 the document is made to agree.
+test("the document has the table's instruments", async () => {
+  const rows = await instruments();
+  const document = new URL("../../docs/metrics.md", import.meta.url);
+  const text = await readFile(document, "utf8");
+  const marked = /(<!-- instruments -->\n)([^]*)(<!-- \/instruments -->)/;
+  const shown = ({ label, values }) => `\`${label}\`` + (values ? `: ${values.replaceAll("|", ", ")}` : "");
+  const table = [
+    "| name | kind | unit | labels | |",
+    "|---|---|---|---|---|",
+    ...rows.map((row) => `| \`${row.name}\` | ${row.kind} | ${row.unit} | ${row.labels.map(shown).join("; ")} | ${row.help} |`),
+    "",
+  ].join("\n");
+  if (process.env.TELLTALE_UPDATE === "1") await writeFile(document, text.replace(marked, `$1${table}$3`));
+  else assert.equal(marked.exec(text)[2], table, `TELLTALE_UPDATE=1 node ${fileURLToPath(import.meta.url)}`);
 });
 
 // Prometheus's own judge, which comes with all of Prometheus.
