@@ -16,7 +16,7 @@ const event = JSON.stringify({
 });
 
 // {rate, us}: requests a second, and microseconds of the server's CPU for each.
-function measure(server, script, { seconds, connections, route = "/events" }) {
+export function measure(server, script, { seconds, connections, route = "/events" }) {
   const before = cpuSeconds(...server.pids);
   const text = execFileSync(
     "taskset",
@@ -29,7 +29,7 @@ function measure(server, script, { seconds, connections, route = "/events" }) {
   return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]), us: (cpu * 1e6) / requests };
 }
 
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+export const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 const lua = (body) => `wrk.method = "POST"\nwrk.body = [==[${body}]==]\nwrk.headers["Content-Type"] = "application/json"\n`;
 

@@ -11,6 +11,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { fleet } from "./fleet.mjs";
 import { history } from "./history.mjs";
 import { ingest } from "./ingest.mjs";
 import { latency, memory, sse } from "./sse.mjs";
@@ -57,6 +58,8 @@ const targets = {
   outbox_publish_100: { of: "ratio", better: "more", floor: 0.6, aim: 0.8 },
   outbox_attached: { of: "ratio", better: "more", floor: 0.6, aim: 0.8 },
   outbox_attached_100: { of: "ratio", better: "more", floor: 0.6, aim: 0.8 },
+  fleet_updates: { of: "value", better: "more", floor: 1000, aim: 5000 },
+  fleet_update_cpu: { of: "value", better: "less", floor: 1000, aim: 200 },
   json_scan_250: { of: "value", better: "more", floor: 0.4, aim: 0.8 },
   json_scan_64k: { of: "value", better: "more", floor: 0.8, aim: 1.5 },
   ingest_store_memory: { of: "ratio", better: "more", floor: 0.8, aim: 1.0 },
@@ -153,6 +156,7 @@ const { runs, seconds, peers, scale } = options;
 const settings = { runs, seconds, peers, scale };
 const bareUs = rows.find((row) => row.bench === "store_batch100_cpu")?.peer_value;
 if (peers && wants("ingest")) rows.push(...(await ingest(options.build, { ...settings, bareUs })));
+if (wants("fleet")) rows.push(...(await fleet(options.build, settings)));
 if (wants("sse")) rows.push(...(await sse(options.build, { ...settings, runs: Math.min(3, options.runs) })));
 if (wants("latency")) rows.push(...(await latency(options.build, settings)));
 if (wants("memory")) rows.push(...(await memory(options.build, settings)));
