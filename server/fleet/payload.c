@@ -128,6 +128,10 @@ static fleet_item *new_item(walk *w, fleet_item item) {
   return &p->items[p->item_count++];
 }
 
+static bool is_too_much(const walk *w) {
+  return w->payload->counted > FLEET_COUNTED_MAX;
+}
+
 static tt_error add(walk *w, fleet_item item) {
   if (!new_item(w, item))
     w->payload->dropped[FLEET_DROPPED_ITEM]++;
@@ -264,12 +268,15 @@ static tt_error add_map(walk *w, tti_slice key, tti_slice text) {
   tt_error error = TT_OK;
   tti_json_scan_init(&scan, text);
   tti_json_scan_open_object(&scan);
-  while (!error && tti_json_scan_member(&scan, &member) &&
+  while (!error && !is_too_much(w) && tti_json_scan_member(&scan, &member) &&
          tti_json_scan_value(&scan, &value)) {
     tti_slice sub = text_of(w, &member);
     char *name = NULL;
     size_t len = key.len + 1 + sub.len;
-    if (!is_long(w, len))
+    /* No name for what will have no place: they are as long as the map's. */
+    bool full = w->payload->item_count == FLEET_ITEMS_MAX;
+    w->payload->dropped[FLEET_DROPPED_ITEM] += full;
+    if (!full && !is_long(w, len))
       name = tti_arena_new(&w->payload->arena, len);
     if (!name) {
       w->payload->counted++;
@@ -306,7 +313,7 @@ static tt_error add_data(walk *w, tti_slice text) {
   while (!error && tti_json_scan_member(&scan, &member) &&
          tti_json_scan_value(&scan, &value)) {
     error = add_member(w, &member, &value);
-    if (!error && w->payload->counted > FLEET_COUNTED_MAX)
+    if (!error && is_too_much(w))
       return refuse(w->refusal, "too_many_items",
                     "data has more than %d items; send less at a time",
                     FLEET_COUNTED_MAX);

@@ -2,6 +2,7 @@
 
 #include "tests/unit.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -236,6 +237,31 @@ static void what_looks_like_a_set_and_is_none_is_a_list(void **state) {
   assert_int_equal(item("c")->shape, FLEET_LIST);
 }
 
+/* A long name before each of very many members costs little. */
+static void a_map_of_too_many_members_takes_little_memory(void **state) {
+  (void)state;
+  tti_buf data;
+  tti_buf_init(&data, 8 << 20);
+  tti_buf_append_text(&data, "{\"");
+  for (int i = 0; i < 1000; i++)
+    tti_buf_append_char(&data, 'k');
+  tti_buf_append_text(&data, "\":{\"a\":1");
+  for (int i = 0; i < 1000000; i++)
+    tti_buf_append_text(&data, ",\"a\":1");
+  tti_buf_append_text(&data, "}}");
+  tti_buf_append_char(&data, '\0');
+  assert_int_equal(data.error, TT_OK);
+  struct mallinfo2 before = mallinfo2();
+  assert_int_equal(parse_data(data.data), TT_EINVAL);
+  struct mallinfo2 after = mallinfo2();
+  assert_string_equal(refusal.code, "too_many_items");
+  /* The body is a copy of the data. */
+  size_t grown =
+      after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+  assert_in_range(grown, 0, 16 << 20);
+  tti_buf_fini(&data);
+}
+
 int main(void) {
   static const struct CMUnitTest cases[] = {
       cmocka_unit_test(an_update_of_the_original_client),
@@ -245,6 +271,7 @@ int main(void) {
       cmocka_unit_test(ids_in_the_path),
       cmocka_unit_test(so_many_items_and_no_more),
       cmocka_unit_test(what_there_is_no_room_for_is_counted),
+      cmocka_unit_test(a_map_of_too_many_members_takes_little_memory),
       cmocka_unit_test(a_long_key_is_left_out),
       cmocka_unit_test(texts_are_decoded_and_cut),
       cmocka_unit_test(what_looks_like_a_set_and_is_none_is_a_list),
