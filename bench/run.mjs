@@ -40,6 +40,8 @@ const targets = {
   session_disabled: { of: "value", better: "less", floor: 10, aim: 10 },
   storage_otlp: { of: "value", better: "more", floor: 50000, aim: 50000 },
   storage_jsonl: { of: "value", better: "more", floor: 500000, aim: 500000 },
+  deliver: { of: "value", better: "more", floor: 3000, aim: 10000 },
+  deliver_healthy_p99: { of: "ratio", better: "less", floor: 2, aim: 1.2 },
   reader_envelope: { of: "value", better: "less", floor: 50, aim: 15 },
   emit_up: { of: "value", better: "less", floor: 400, aim: 150 },
   emit_down: { of: "value", better: "less", floor: 400, aim: 150 },

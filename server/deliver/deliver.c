@@ -27,8 +27,9 @@
 #define IDLE_MS 60000
 #endif
 
-#define LOOK_AGAIN_US ((int64_t)1000000) /* after the store failed */
-#define SCAN_EVERY_US ((int64_t)10000)   /* at most so often */
+#define LOOK_AGAIN_US  ((int64_t)1000000)  /* after the store failed */
+#define COUNT_EVERY_US ((int64_t)10000000) /* what is pending */
+#define SCAN_EVERY_US  ((int64_t)10000)    /* at most so often */
 
 /* The allow-list, as it is in force on the thread. */
 struct deliver_rules {
@@ -81,7 +82,7 @@ struct deliver {
   bool looking, made, walk;
   int64_t made_n; /* -1: not known yet */
   char walk_after[TABLES_ID_SIZE];
-  int64_t look_after_us;
+  int64_t look_after_us, count_us;
   settle *settle;
   sweep sweep;
 };
@@ -408,8 +409,9 @@ static void on_looked(store_read *read) {
 
 static void look_for(deliver *d, int64_t now_us) {
   look *k = &d->look;
+  bool counts = now_us >= d->count_us;
   if (d->looking || now_us < d->look_after_us ||
-      (!d->made && !d->walk && !d->wanted.first))
+      (!d->made && !d->walk && !d->wanted.first && !counts))
     return;
   k->now_us = now_us;
   k->made = d->made;
@@ -422,8 +424,11 @@ static void look_for(deliver *d, int64_t now_us) {
     if (needs_look(l, now_us))
       look_add(k, l, now_us);
   }
-  if (!k->made && !k->walk && !k->lane_count)
+  k->count = counts;
+  if (!k->made && !k->walk && !k->lane_count && !counts)
     return;
+  if (counts)
+    d->count_us = now_us + COUNT_EVERY_US;
   d->made = d->made && !k->made;
   k->read = (store_read){.run = look_run, .done = on_looked, .owner = d};
   d->looking = true;
@@ -506,6 +511,9 @@ static void take_look(deliver *d, int64_t now_us) {
     }
   } else {
     take_found(d, now_us);
+    if (k->count)
+      tt_metrics_set(d->options.metrics, TT_METRIC_DELIVERIES_PENDING,
+                     (double)k->pending, NULL, NULL);
     for (size_t i = 0; i < k->lane_count; i++)
       take_lane(d, &k->lanes[i], now_us);
   }
@@ -563,7 +571,7 @@ static int64_t turn(deliver *d, bool stopping) {
   if (!stopping) {
     begin_all(d, now_us);
     look_for(d, now_us);
-    until_us = earlier(until_us, d->scan_us);
+    until_us = earlier(earlier(until_us, d->scan_us), d->count_us);
     if (d->look_after_us > now_us)
       until_us = earlier(until_us, d->look_after_us);
   }

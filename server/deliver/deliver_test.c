@@ -25,6 +25,7 @@ typedef struct setup {
   deliver *deliver;
   sink *sink;
   char *url;
+  tt_metrics *metrics;
 } setup;
 
 /* ---- The store, waited for ---- */
@@ -227,6 +228,7 @@ static const char *const allowed[] = {"127.0.0.0/8", NULL};
 
 static void start(setup *s, const char *const *cidrs) {
   deliver_options options = {.store = s->store,
+                             .metrics = s->metrics,
                              .user_agent = "test",
                              .allow_cidrs = (char *const *)cidrs};
   assert_int_equal(deliver_new(&options, &s->deliver), TT_OK);
@@ -246,6 +248,7 @@ static void open_all(setup *s) {
   tti_buf_fini(&error);
   s->sink = sink_new();
   s->url = sink_url(s->sink, "/hook");
+  assert_int_equal(tt_metrics_prometheus_new(&s->metrics), TT_OK);
   start(s, allowed);
 }
 
@@ -254,6 +257,25 @@ static void close_all(setup *s) {
   store_close(s->store, 10000);
   sink_free(s->sink);
   free(s->url);
+  tt_metrics_free(s->metrics);
+}
+
+static bool shows(const setup *s, const char *line) {
+  char *text;
+  assert_int_equal(tt_metrics_prometheus_render(s->metrics, false, &text, NULL),
+                   TT_OK);
+  bool found = strstr(text, line);
+  free(text);
+  return found;
+}
+
+static void await_metric(setup *s, const char *line) {
+  for (int waited = 0; waited < DEADLINE_MS; waited += 2) {
+    if (shows(s, line))
+      return;
+    pause_ms(2);
+  }
+  fail_msg("the metrics do not come to show %s", line);
 }
 
 static void answer_with(setup *s, int count, int status, const char *header) {
@@ -263,6 +285,27 @@ static void answer_with(setup *s, int count, int status, const char *header) {
 }
 
 /* ---- */
+
+static void attempts_are_counted(void **state) {
+  (void)state;
+  setup s;
+  open_all(&s);
+  sink_listen(s.sink);
+  answer_with(&s, 1, 500, NULL);
+  add_webhook(&s, "wh_1", false);
+  publish(&s, "wh_1", "evt_1");
+  await_attempt(&s, "evt_1", 1);
+  await_metric(&s, "telltale_webhook_attempts_total{outcome=\"retryable_"
+                   "failure\",status_class=\"5xx\"} 1");
+  await_metric(&s, "telltale_webhook_attempt_duration_seconds_count 1");
+  testing_clock_advance_us(10 * SECOND_US);
+  await_metric(&s, "telltale_webhook_deliveries_pending 1");
+  testing_clock_advance_us(MINUTE_US);
+  await_metric(&s, "telltale_webhook_attempts_total{outcome=\"delivered\","
+                   "status_class=\"2xx\"} 1");
+  await_metric(&s, "telltale_webhook_deliveries_pending 0");
+  close_all(&s);
+}
 
 static void what_is_due_arrives(void **state) {
   (void)state;
@@ -556,6 +599,7 @@ static void a_deleted_webhook_gets_nothing_more(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(attempts_are_counted),
       cmocka_unit_test(what_is_due_arrives),
       cmocka_unit_test(the_whole_schedule),
       cmocka_unit_test(nobody_there_does_not_count),

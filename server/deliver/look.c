@@ -67,6 +67,8 @@ tt_error look_run(store_read *read, store_tx *tx) {
     error = look_made(k, tx);
   else if (k->walk)
     error = look_walk(k, tx);
+  if (!error && k->count)
+    error = due_pending(tx, LOOK_PENDING, &k->pending);
   for (size_t i = 0; i < k->lane_count && !error; i++) {
     k->lanes[i].skipped = tti_monotonic_us(&tti_clock_system) > until_us;
     if (!k->lanes[i].skipped)
@@ -98,5 +100,5 @@ void look_clear(look *k) {
       free(l->deliveries[j]);
   }
   k->lane_count = k->found_count = 0;
-  k->made = k->walk = k->made_more = k->walk_more = false;
+  k->made = k->walk = k->count = k->made_more = k->walk_more = false;
 }

@@ -6,9 +6,10 @@
 /* A look into the store, on one of its reading threads: which lanes have got
  * something, and what some lanes want to know. One at a time. */
 
-#define LOOK_LANES 16
-#define LOOK_MADE  256 /* new deliveries that one look passes over */
-#define LOOK_BYTES ((size_t)1 << 20) /* of bodies, a lane */
+#define LOOK_LANES   16
+#define LOOK_MADE    256    /* new deliveries that one look passes over */
+#define LOOK_PENDING 100000 /* the most that is counted */
+#define LOOK_BYTES   ((size_t)1 << 20) /* of bodies, a lane */
 
 /* One lane that is asked about. */
 typedef struct look_lane {
@@ -35,6 +36,7 @@ typedef struct look {
   int64_t made_after; /* -1: go to the end, which is only told in made_n */
   bool walk;          /* which webhooks have pending ones at all, after … */
   char walk_after[TABLES_ID_SIZE];
+  bool count; /* what is pending */
   int64_t now_us;
   look_lane lanes[LOOK_LANES];
   size_t lane_count;
@@ -42,6 +44,7 @@ typedef struct look {
   int64_t made_n;
   bool made_more;
   bool walk_more;
+  uint64_t pending;
   due_lane found[LOOK_MADE]; /* by either */
   size_t found_count;
 } look;

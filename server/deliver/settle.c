@@ -1,7 +1,6 @@
 #include "server/deliver/settle.h"
 
 #include "server/io/log.h"
-#include "server/testing/fault.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -247,7 +246,6 @@ int64_t settle_turn(settle *s, int64_t now_us) {
     return s->not_before_us;
   size_t left = s->under_way->count - s->from;
   s->to = s->from + (left < JOB_ROWS ? left : JOB_ROWS);
-  (void)FAULT_POINT("deliver.mark.before");
   s->job =
       (store_job){.kind = STORE_JOB_RUN, .run = run, .done = done, .owner = s};
   s->submitted = true;

@@ -67,6 +67,16 @@ tt_error due_next_webhook(store_tx *tx, char id[TABLES_ID_SIZE]) {
   return next_webhook(tx, stmt, id);
 }
 
+tt_error due_pending(store_tx *tx, uint64_t max, uint64_t *out_count) {
+  sqlite3_stmt *stmt =
+      tx_prepare(tx, "SELECT count(*) FROM (SELECT 1 FROM deliveries"
+                     " WHERE status = 0 LIMIT ?1)");
+  tx_bind_int(stmt, 1, (int64_t)max);
+  if (tx_step(tx, stmt))
+    *out_count = column_u64(stmt, 0);
+  return tx_end(tx, stmt);
+}
+
 /* ---- Copies in one piece ---- */
 
 /* Two passes over the same calls: with `at` NULL they are counted, then copied.

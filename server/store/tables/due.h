@@ -29,6 +29,9 @@ tt_error due_last(store_tx *tx, int64_t *out_n);
  * TT_ENOTFOUND: there is none. */
 tt_error due_next_webhook(store_tx *tx, char id[TABLES_ID_SIZE]);
 
+/* How many are pending; at most `max` are counted. */
+tt_error due_pending(store_tx *tx, uint64_t max, uint64_t *out_count);
+
 /* What a request to a webhook needs. One piece of memory, freed with free(). */
 typedef struct due_webhook {
   bool enabled;
