@@ -10,6 +10,7 @@
 #include "server/fleet/read.h"
 #include "server/history/history.h"
 #include "server/metrics/metrics.h"
+#include "server/outbox/outbox.h"
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
 #include "server/sinks/sinks.h"
@@ -41,6 +42,7 @@ typedef struct server {
   history *history;
   backup *backup;
   sinks *sinks;
+  outbox *outbox;
   deliver *deliver;
   relay *relay;
   sessions *sessions;

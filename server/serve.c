@@ -29,10 +29,10 @@
  * that is gone.
  *
  *   up:    config, log, store, bus, loops, auth, feed, history, sinks,
- *          deliver, relay, http
+ *          outbox, deliver, relay, http
  *   down:  http stops accepting; feed tells its subscribers to come back; the
- *          last answers go out; loops, feed, sinks, deliver, bus,
- *          store
+ *          last answers go out; loops, feed, sinks, outbox,
+ *          deliver, bus, store
  */
 enum { ABORT_WAIT_MS = 200, OVERDUE_US = 500000 };
 
@@ -236,13 +236,36 @@ static tt_error make_sinks(server *s) {
   return error;
 }
 
+static void deliveries_made(void *context) {
+  deliver_wake(((server *)context)->deliver);
+}
+
+static void webhooks_changed(void *context) {
+  outbox_webhooks_changed(((server *)context)->outbox);
+}
+
+/* Each tells the other; neither does before it was started. */
+static tt_error make_outbox(server *s) {
+  outbox_options options = {.store = s->store,
+                            .bus = s->bus,
+                            .max_body = s->config.max_body,
+                            .metrics = s->metrics,
+                            .deliver = deliveries_made,
+                            .deliver_context = s};
+  return outbox_new(&options, &s->outbox);
+}
+
 static tt_error make_deliver(server *s) {
-  deliver_options options = {.store = s->store,
+  deliver_options options = {.webhooks_changed = webhooks_changed,
+                             .context = s,
+                             .store = s->store,
                              .metrics = s->metrics,
                              .user_agent = "telltale/" TELLTALE_VERSION,
                              .allow_cidrs = s->config.allow_cidrs};
   tt_error error = deliver_new(&options, &s->deliver);
-  return error ? error : deliver_start(s->deliver);
+  if (!error)
+    error = deliver_start(s->deliver);
+  return error ? error : outbox_start(s->outbox);
 }
 
 static tt_error name_store(server *s) {
@@ -290,6 +313,10 @@ static tt_error make_watchdog(server *s) {
     watchdog_worker deliverer = deliver_watch(s->deliver);
     error = watchdog_add(s->watchdog, &deliverer);
   }
+  if (error == TT_OK) {
+    watchdog_worker fan_out = outbox_watch(s->outbox);
+    error = watchdog_add(s->watchdog, &fan_out);
+  }
   return error;
 }
 
@@ -317,7 +344,12 @@ static tt_error make_relay(server *s) {
   };
   options.log_min_level =
       tti_level_parse(tti_slice_of(s->config.log_min_level));
-  return relay_new(&options, &s->relay);
+  tt_error error = relay_new(&options, &s->relay);
+  if (error == TT_OK) {
+    http_route routes[OUTBOX_ROUTES];
+    relay_add_routes(s->relay, routes, outbox_routes(s->outbox, routes));
+  }
+  return error;
 }
 
 static tt_error make_sessions(server *s, tti_buf *error) {
@@ -560,6 +592,8 @@ static void tear_down(server *s) {
   if (s->sinks && !sinks_stop(s->sinks, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "a sink");
   sinks_free(s->sinks);
+  if (!outbox_stop(s->outbox, (int)(left_ms(s) / 2)))
+    leave_as_it_is(s, "the fan-out");
   if (!deliver_stop(s->deliver, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "a delivery");
   deliver_free(s->deliver);
@@ -567,6 +601,7 @@ static void tear_down(server *s) {
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
     store_close(s->store, (int)left_ms(s));
+  outbox_free(s->outbox);
   sessions_free(s->sessions);
   fleet_free(s->fleet);
   fleet_read_free(s->fleet_read);
@@ -620,7 +655,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = make_readers(s)) != TT_OK ||
       (result = name_store(s)) != TT_OK ||
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
-      (result = make_sinks(s)) != TT_OK ||
+      (result = make_sinks(s)) != TT_OK || (result = make_outbox(s)) != TT_OK ||
       (result = make_deliver(s)) != TT_OK ||
       (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||

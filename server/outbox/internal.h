@@ -91,6 +91,10 @@ tt_error outbox_read(outbox *o,
 tt_error outbox_load_webhooks(outbox *o);
 bool outbox_is_stale(const outbox *o, int64_t n);
 
+/* ---- publish.c ---- */
+
+void outbox_serve_publish(http_request *request, void *context);
+
 /* ---- fanout.c ---- */
 
 /* Fans out what is due until nothing is. `announced`: a wake said so. */

@@ -1,8 +1,8 @@
 #ifndef OUTBOX_OUTBOX_H
 #define OUTBOX_OUTBOX_H
 
-#include "server/io/watchdog.h"
-#include "server/store/store.h"
+#include "server/bus/bus.h"
+#include "server/http/describe.h"
 #include <telltale/metrics.h>
 
 /* Fan-out: from a pending event to a delivery for each webhook that it matches.
@@ -18,6 +18,8 @@ typedef struct outbox outbox;
 
 typedef struct outbox_options {
   store *store;
+  bus *bus;            /* of what is published over HTTP */
+  size_t max_body;     /* bytes of a request */
   tt_metrics *metrics; /* may be NULL */
   /* Deliveries were committed. On the store's writing thread; must not block.
    */
@@ -38,6 +40,10 @@ void outbox_wake(outbox *o);
  * is answered, so that an event that is published after the answer meets the
  * webhook. Any thread; never blocks. */
 void outbox_webhooks_changed(outbox *o);
+
+/* POST /api/v1/events. How many there are. */
+#define OUTBOX_ROUTES 1
+size_t outbox_routes(outbox *o, http_route *out_routes);
 
 /* For the watchdog. */
 watchdog_worker outbox_watch(outbox *o);

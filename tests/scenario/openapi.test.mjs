@@ -157,6 +157,16 @@ const ndjson = { headers: { accept: "application/x-ndjson" } };
 // follows from scope and body, are tried for every operation by themselves.
 const key = { "idempotency-key": "one" };
 const calls = {
+  publish: [
+    [201, json({ type: "order.paid", id: "evt_a", data: { rows: 1 }, labels: ["vip"] })],
+    [200, json({ type: "order.paid", id: "evt_a", data: { rows: 1 }, labels: ["vip"] })],
+    [422, json({ type: "order.paid", id: "evt_a" })],
+    [201, json({ type: "order.paid" }, key)],
+    [201, json({ type: "order.paid" }, key)],
+    [400, json({ type: "Order" })],
+    [400, json({ type: "a" }, { "idempotency-key": "\t" })],
+    [413, json({ type: "a", data: "x".repeat(1000000) })],
+  ],
   events: [
     [200, json({ source: "a", level: "error", duration_ms: 5 }, key)],
     [200, json({ source: "a", level: "error", duration_ms: 5 }, key)],
