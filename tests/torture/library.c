@@ -229,6 +229,28 @@ static bool metrics_log(void) {
   return well;
 }
 
+/* Both send when they are freed, to where nobody takes it. What there is no
+ * memory for is sent the next time, of which there is none here. */
+static bool metrics_that_send(void) {
+  tt_metrics_statsd_options statsd = {.address = "udp://127.0.0.1:9"};
+  tt_metrics_otlp_options otlp = {.endpoint = "http://127.0.0.1:9",
+                                  .compression = "gzip"};
+  tt_metrics *parts[2] = {NULL, NULL}, *tee = NULL;
+  bool well = !tt_metrics_statsd_new(&statsd, NULL, &parts[0]);
+  well = !tt_metrics_otlp_new(&otlp, NULL, &parts[1]) && well;
+  if (tt_metrics_tee_new(parts, 2, &tee)) {
+    tt_metrics_free(parts[0]);
+    tt_metrics_free(parts[1]);
+    return false;
+  }
+  for (char label[] = "a"; label[0] < 'q'; label[0]++)
+    tt_metrics_add(tee, TT_METRIC_OUTBOX_PUBLISHED, 1, label, NULL);
+  tt_metrics_set(tee, TT_METRIC_STORE_BYTES, 4.5, NULL, NULL);
+  tt_metrics_observe(tee, TT_METRIC_WEBHOOK_DURATION, 0.5, NULL, NULL);
+  tt_metrics_free(tee);
+  return well;
+}
+
 /* ---- Emitters ---- */
 
 static void emit_some(tt_emitter *e) {
@@ -421,6 +443,7 @@ const scenario library_scenarios[] = {
     {"stream-append", stream_append, false},
     {"prometheus", prometheus, false},
     {"metrics-log", metrics_log, true},
+    {"metrics-send", metrics_that_send, true},
     {"emitter-noop", emitter_noop, true},
     {"emitter-stream", emitter_stream, true},
     {"emitter-http", emitter_http, true},
