@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
+import { cli } from "../harness/cli.mjs";
 import { startStatsd } from "../harness/metrics.mjs";
 import { startReceiver } from "../harness/otlp.mjs";
 import { startServer, temporaryFolder, until } from "../harness/server.mjs";
@@ -93,6 +94,10 @@ test("lines in the server's log, of the instruments that are named", { timeout: 
 
 test("other metrics need a restart, and say so", { timeout: 60000 }, async (t) => {
   const server = await countingServer(t, [{ type: "log" }]);
+  const check = await cli(null, ["config", "check", "--config", server.configFile]);
+  assert.match(check.out, /^metrics\.type +log +\(.*telltale\.yaml:1\)$/m);
+  assert.match(check.out, /^metrics\.only +outbox_\*,/m);
+  assert.doesNotMatch(check.out, /^metrics\.(tags|interval)/m);
   await writeFile(server.configFile, `metrics: ${JSON.stringify([{ type: "log", only: ["outbox_*"] }])}\n`);
   process.kill(server.pid, "SIGHUP");
   await until(() => /need a restart: metrics/.test(server.stderr), { what: "the warning" });

@@ -299,6 +299,13 @@ static tt_error set_options(statsd *s, const tt_metrics_statsd_options *options,
   return TT_OK;
 }
 
+static tt_error start(statsd *s) {
+  tti_ticker_options options = {
+      .first_ms = s->push.interval_ms, .tick = tick, .context = s};
+  s->tally = tti_tally_new();
+  return s->tally ? tti_ticker_start(&options, &s->ticker) : TT_ENOMEM;
+}
+
 tt_error tt_metrics_statsd_new(const tt_metrics_statsd_options *options,
                                char *problem, tt_metrics **out_metrics) {
   static const tt_metrics_statsd_options defaults;
@@ -311,27 +318,20 @@ tt_error tt_metrics_statsd_new(const tt_metrics_statsd_options *options,
   tt_metrics *metrics = s ? tti_metrics_new(&ops, s) : NULL;
   tt_error error = TT_ENOMEM;
   if (!metrics)
-    goto fail;
+    goto undo;
   s->fd = -1;
   pthread_mutex_init(&s->mutex, NULL);
   tti_buf_init(&s->packet, TTI_STATSD_UNIX_MAX);
   tti_buf_init(&s->line, LINE_MAX_BYTES);
   error = set_options(s, options ? options : &defaults, problem);
-  if (!out_metrics)
-    goto fail; /* or not: it was to be checked */
-  if (!error)
-    error = (s->tally = tti_tally_new()) ? TT_OK : TT_ENOMEM;
-  if (!error)
-    error = tti_ticker_start(
-        &(tti_ticker_options){
-            .first_ms = s->push.interval_ms, .tick = tick, .context = s},
-        &s->ticker);
-  if (error)
-    goto fail;
+  if (!error && out_metrics)
+    error = start(s);
+  if (error || !out_metrics)
+    goto undo;
   *out_metrics = metrics;
   return TT_OK;
 
-fail:
+undo:
   if (metrics)
     statsd_free(s);
   else
