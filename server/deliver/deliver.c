@@ -94,6 +94,7 @@ static int64_t turn(deliver *d, bool stopping) {
   curl_multi_perform(d->multi, &running);
   deliver_collect(d);
   settle_turn(d->settle, now_us);
+  deliver_feed(d, now_us);
   if (now_us >= d->scan_us)
     deliver_scan(d, now_us);
   int64_t until_us = sweep_turn(&d->sweep, now_us);

@@ -7,6 +7,8 @@
 #include "server/store/tables/webhooks.h"
 #include "server/testing/clock.h"
 #include "tests/sink.h"
+#include <errno.h>
+#include <malloc.h>
 #include <semaphore.h>
 #include <time.h>
 
@@ -307,6 +309,87 @@ static void attempts_are_counted(void **state) {
   close_all(&s);
 }
 
+typedef struct large {
+  const char *url;
+  int count;
+} large;
+
+/* One event of 1 MiB for each of many webhooks. */
+static tt_error insert_large(store_tx *tx, void *context) {
+  const large *l = context;
+  static char body[1 << 20];
+  int64_t now_us = server_wall_us();
+  char id[TABLES_ID_SIZE], hook[20];
+  bool inserted;
+  memset(body, 'x', sizeof body);
+  outbox_row event = {.event = {.id = TTI_SLICE("evt_1"),
+                                .type = TTI_SLICE("a.b"),
+                                .body = {body, sizeof body},
+                                .created_us = now_us,
+                                .next_poll_us = now_us,
+                                .expires_us = now_us + HOUR_US}};
+  delivery one = {.event_id = TTI_SLICE("evt_1"),
+                  .event_type = TTI_SLICE("a.b"),
+                  .created_us = now_us,
+                  .next_retry_us = now_us};
+  tt_error error = outbox_insert(tx, &event, &inserted);
+  for (int i = 0; !error && i < l->count; i++) {
+    snprintf(hook, sizeof hook, "wh_%d", i);
+    webhook w = webhook_to(hook, l->url);
+    error = webhooks_insert(tx, &w);
+    one.webhook_id = w.id;
+    if (!error)
+      error = deliveries_insert(tx, &one, false, id, &inserted);
+  }
+  return error;
+}
+
+static size_t allocated(void) {
+  struct mallinfo2 m = mallinfo2();
+  return m.uordblks + m.hblkhd;
+}
+
+/* Of a socket that takes connections and answers none. */
+static int silent_socket(char url[40]) {
+  struct sockaddr_in at = {.sin_family = AF_INET,
+                           .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t len = sizeof at;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_return_code(fd, errno);
+  assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+  assert_int_equal(listen(fd, 512), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+  snprintf(url, 40, "http://127.0.0.1:%d/", ntohs(at.sin_port));
+  return fd;
+}
+
+static void many_large_deliveries_take_little_memory(void **state) {
+  (void)state;
+  setup s;
+  char url[40];
+  size_t most = 0, least = 32 << 20;
+  open_all(&s);
+  int fd = silent_socket(url);
+  large l = {url, 300};
+  change(s.store, insert_large, &l);
+  size_t before = allocated();
+  deliver_wake(s.deliver);
+  /* Until it has not grown for some time. */
+  for (int waited = 0, still = 0; waited < DEADLINE_MS && still < 200;
+       waited++, still++) {
+    size_t now = allocated(), more = now > before ? now - before : 0;
+    if (more > most || most < least)
+      still = 0;
+    most = more > most ? more : most;
+    pause_ms(1);
+  }
+  assert_in_range(most, least, 160 << 20);
+  close(fd);
+  await_metric(&s, "telltale_webhook_attempts_total{outcome=\"retryable_"
+                   "failure\",status_class=\"none\"} 300");
+  close_all(&s);
+}
+
 static void what_is_due_arrives(void **state) {
   (void)state;
   setup s;
@@ -600,6 +683,7 @@ static void a_deleted_webhook_gets_nothing_more(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(attempts_are_counted),
+      cmocka_unit_test(many_large_deliveries_take_little_memory),
       cmocka_unit_test(what_is_due_arrives),
       cmocka_unit_test(the_whole_schedule),
       cmocka_unit_test(nobody_there_does_not_count),

@@ -15,6 +15,9 @@
  * deliverer's thread's, but for what says otherwise. */
 
 #define DELIVER_BUCKETS 4096
+/* Of deliveries in memory; one look more may go beyond. What there is no room
+ * for stays in the store. */
+#define DELIVER_BYTES ((size_t)64 << 20)
 
 /* The allow-list, as it is in force on the thread. */
 struct deliver_rules {
@@ -60,6 +63,8 @@ struct deliver {
   lane_queue ready;  /* something may begin */
   lane_queue wanted; /* something is to be looked at */
   int64_t scan_us;   /* a lane that sleeps wakes */
+  size_t bytes;      /* that the deliveries of all lanes take */
+  bool starved;      /* a lane found no room for more of them */
   flight flights[DELIVER_IN_FLIGHT];
   flight *free_flights;
   size_t in_flight, unproven;
@@ -89,6 +94,8 @@ void deliver_consider(deliver *d, lane *l, int64_t now_us);
 lane *deliver_lane(deliver *d, const due_lane *id);
 void deliver_push_ready(deliver *d, lane *l);
 lane *deliver_pop_ready(deliver *d);
+/* Goes on with those that found no room, once there is some. */
+void deliver_feed(deliver *d, int64_t now_us);
 /* One that still is to be looked at. */
 lane *deliver_pop_wanted(deliver *d, int64_t now_us);
 /* Wakes those whose time has come, and forgets those that have nothing. */

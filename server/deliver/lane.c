@@ -3,19 +3,19 @@
 #include "server/deliver/request.h"
 #include <stdlib.h>
 
-lane *lane_new(const due_lane *id) {
+lane *lane_new(const due_lane *id, size_t *bytes) {
   lane *l = calloc(1, sizeof *l);
   if (!l)
     return NULL;
   l->id = *id;
+  l->bytes = bytes;
   l->window = 1;
   l->next_us = LANE_NEVER;
   return l;
 }
 
-static void item_free(item *i) {
-  free(i->delivery);
-  free(i);
+static size_t bytes_of(const due_delivery *due) {
+  return sizeof(item) + sizeof *due + due->body.len;
 }
 
 /* Takes it out of the list and forgets it. */
@@ -26,7 +26,9 @@ static void discard(item *i) {
     at = &(*at)->next;
   *at = i->next;
   l->held--;
-  item_free(i);
+  *l->bytes -= bytes_of(i->delivery);
+  free(i->delivery);
+  free(i);
 }
 
 void lane_free(lane *l) {
@@ -83,6 +85,7 @@ tt_error lane_add(lane *l, due_delivery *due) {
   *at = made;
   l->held++;
   l->queued++;
+  *l->bytes += bytes_of(due);
   return TT_OK;
 }
 

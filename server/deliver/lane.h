@@ -55,6 +55,7 @@ struct lane {
   bool looking;             /* a look at it is under way */
   bool off;                 /* held back since the webhook is disabled */
 
+  size_t *bytes; /* that the deliveries of all lanes take; the deliverer's */
   item *items;
   size_t held, queued, in_flight;
   unsigned window;
@@ -63,8 +64,8 @@ struct lane {
   int64_t next_us;       /* something in the store is due; LANE_NEVER */
 };
 
-/* NULL: out of memory. */
-lane *lane_new(const due_lane *id);
+/* What it holds is added to *bytes. NULL: out of memory. */
+lane *lane_new(const due_lane *id, size_t *bytes);
 /* With all that it holds. NULL is fine. */
 void lane_free(lane *l);
 

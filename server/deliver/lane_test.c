@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
+static size_t bytes; /* that lanes hold */
+
 static lane *lane_of(bool ordered, bool express) {
   due_lane id = {.webhook = "wh_1", .express = express};
-  lane *l = lane_new(&id);
+  lane *l = lane_new(&id, &bytes);
   due_webhook *w = calloc(1, sizeof *w);
   assert_non_null(l);
   assert_non_null(w);

@@ -47,10 +47,22 @@ lane *deliver_pop_ready(deliver *d) {
   return l;
 }
 
-static bool needs_look(const lane *l, int64_t now_us) {
+static bool needs_look(deliver *d, const lane *l, int64_t now_us) {
   bool unknown = l->stale || !l->webhook;
-  return !l->looking && ((unknown && l->queued && now_us >= l->hold_until_us) ||
-                         lane_room(l, now_us));
+  if (l->looking)
+    return false;
+  if (unknown && l->queued && now_us >= l->hold_until_us)
+    return true;
+  bool wants = lane_room(l, now_us) > 0, full = d->bytes >= DELIVER_BYTES;
+  d->starved = d->starved || (wants && full);
+  return wants && !full;
+}
+
+void deliver_feed(deliver *d, int64_t now_us) {
+  if (!d->starved || d->bytes >= DELIVER_BYTES / 2)
+    return;
+  d->starved = false;
+  d->scan_us = now_us;
 }
 
 lane *deliver_pop_wanted(deliver *d, int64_t now_us) {
@@ -58,7 +70,7 @@ lane *deliver_pop_wanted(deliver *d, int64_t now_us) {
   while (!l && d->wanted.first) {
     l = pop(&d->wanted, d->wanted.first->next_wanted);
     l->is_wanted = false;
-    if (!needs_look(l, now_us))
+    if (!needs_look(d, l, now_us))
       l = NULL;
   }
   return l;
@@ -68,7 +80,7 @@ lane *deliver_pop_wanted(deliver *d, int64_t now_us) {
 void deliver_consider(deliver *d, lane *l, int64_t now_us) {
   if (lane_next(l, now_us))
     deliver_push_ready(d, l);
-  if (needs_look(l, now_us))
+  if (needs_look(d, l, now_us))
     push_wanted(d, l);
   int64_t wakes_us = lane_wakes_us(l);
   if (wakes_us > now_us && wakes_us < d->scan_us)
@@ -86,7 +98,7 @@ lane *deliver_lane(deliver *d, const due_lane *id) {
   for (lane *l = *bucket; l; l = l->next)
     if (l->id.express == id->express && strcmp(l->id.webhook, id->webhook) == 0)
       return l;
-  lane *l = lane_new(id);
+  lane *l = lane_new(id, &d->bytes);
   if (!l)
     return NULL;
   l->next = *bucket;
