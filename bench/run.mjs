@@ -12,6 +12,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { fleet } from "./fleet.mjs";
+import { fleetSums } from "./fleet_sums.mjs";
 import { history } from "./history.mjs";
 import { ingest } from "./ingest.mjs";
 import { latency, memory, sse } from "./sse.mjs";
@@ -62,6 +63,11 @@ const targets = {
   outbox_attached_100: { of: "ratio", better: "more", floor: 0.6, aim: 0.8 },
   fleet_updates: { of: "value", better: "more", floor: 1000, aim: 5000 },
   fleet_update_cpu: { of: "value", better: "less", floor: 1000, aim: 200 },
+  fleet_aggregate: { of: "value", better: "less", floor: 100, aim: 100 },
+  fleet_aggregate_step: { of: "value", better: "less", floor: 100, aim: 100 },
+  fleet_aggregate_values: { of: "value", better: "less", floor: 100, aim: 100 },
+  fleet_aggregate_by: { of: "value", better: "less", floor: 100, aim: 100 },
+  fleet_versions: { of: "value", better: "less", floor: 100, aim: 100 },
   json_scan_250: { of: "value", better: "more", floor: 0.4, aim: 0.8 },
   json_scan_64k: { of: "value", better: "more", floor: 0.8, aim: 1.5 },
   ingest_store_memory: { of: "ratio", better: "more", floor: 0.8, aim: 1.0 },
@@ -163,6 +169,7 @@ if (wants("sse")) rows.push(...(await sse(options.build, { ...settings, runs: Ma
 if (wants("latency")) rows.push(...(await latency(options.build, settings)));
 if (wants("memory")) rows.push(...(await memory(options.build, settings)));
 if (wants("start")) rows.push(...(await start(options.build, settings)));
+if (wants("fleet_sums")) rows.push(...(await fleetSums(options.build, settings)));
 if (wants("history")) rows.push(...(await history(options.build, settings)));
 console.log(table(rows));
 if (options.write) writeFileSync(path.join(root, "docs/performance.md"), page(rows));

@@ -16,7 +16,7 @@ enum {
   PIECE_BYTES = 1 << 20,
   BATCH_ROWS = 8192,
   BATCH_BYTES = 16 << 20,
-  JOB_ENTRIES = 48, /* some two milliseconds */
+  JOB_ENTRIES = 96, /* some two milliseconds */
   EXPIRE_US = 2000
 };
 #define RETAIN_US INT64_C(34560000000000)

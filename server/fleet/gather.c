@@ -118,17 +118,33 @@ static bool add_to_groups(source *s, tti_slice key, const fleet_item *item) {
 
 /* ---- Updates ---- */
 
-/* Those of the dimensions for which the instance has a value. */
-static tt_error take_groups(source *s, tti_arena *arena) {
+/* What the update says of itself, or else what its instance said before. */
+static const tti_slice *value_of(const fleet_payload *payload,
+                                 const fleet_fields *fields, tti_slice name) {
+  static const tti_slice truths[] = {{"false", 5}, {"true", 4}};
+  for (size_t i = 0; i < payload->item_count; i++) {
+    const fleet_item *item = &payload->items[i];
+    if (!tti_slice_eq(item->key, name))
+      continue;
+    if (item->shape == FLEET_STRING)
+      return &item->text;
+    if (item->shape == FLEET_BOOL)
+      return &truths[item->number != 0];
+  }
+  return fleet_fields_get(fields, name);
+}
+
+/* Those of the dimensions for which there is a value. */
+static tt_error take_groups(source *s, fleet_payload *payload) {
   const fleet_dimensions *d = s->gather->dimensions;
   fleet_fields fields = {.count = 0};
-  tt_error error = s->update->fields.ptr
-                       ? fleet_fields_read(s->update->fields, arena, &fields)
-                       : TT_OK;
+  tt_error error = TT_OK;
+  if (s->update->fields.ptr)
+    error = fleet_fields_read(s->update->fields, &payload->arena, &fields);
   s->groups[0].dimension = s->groups[0].value = TTI_SLICE("");
   s->group_count = 1;
   for (size_t i = 0; !error && i < d->count; i++) {
-    const tti_slice *value = fleet_fields_get(&fields, d->names[i]);
+    const tti_slice *value = value_of(payload, &fields, d->names[i]);
     if (!value)
       continue;
     s->groups[s->group_count].dimension = d->names[i];
@@ -148,7 +164,7 @@ bool fleet_gather_add(fleet_gather *g, const int64_t positions[FLEET_SHARDS],
               .update = update,
               .hour = fleet_bucket_of(FLEET_HOURS, update->received_us)};
   tt_error error = fleet_payload_data(&payload, update->data);
-  bool good = error != TT_ENOMEM && !take_groups(&s, &payload.arena) &&
+  bool good = error != TT_ENOMEM && !take_groups(&s, &payload) &&
               add_to_groups(&s, TTI_SLICE(""), NULL);
   for (size_t i = 0; good && i < payload.item_count; i++)
     if (payload.items[i].key.len)
