@@ -4,8 +4,8 @@
 #include "cli/options.h"
 
 extern const cli_command cli_backup, cli_bench, cli_completion, cli_config,
-    cli_events, cli_listen, cli_man, cli_recent, cli_send, cli_sessions,
-    cli_sinks, cli_status, cli_tail, cli_token;
+    cli_events, cli_fleet, cli_listen, cli_man, cli_recent, cli_send,
+    cli_sessions, cli_sinks, cli_status, cli_tail, cli_token;
 
 /* All of them, in the order of --help; ends with NULL. */
 extern const cli_command *const cli_commands[];
