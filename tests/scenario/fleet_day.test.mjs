@@ -17,7 +17,9 @@ const kills = new Map([
 ]);
 
 const versionOf = (n, hour) => (n % 3 === 0 ? "2.0" : n % 3 === 1 && hour >= HOURS / 2 ? "1.1" : "1.0");
+// Enough keys that their sums take more than one transaction.
 const dataOf = (n, hour) => ({
+  ...Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`feature-${i}`, i])),
   version: versionOf(n, hour),
   os: n % 2 ? "linux" : "mac",
   requests: n + hour,
