@@ -101,7 +101,10 @@ static int64_t turn(deliver *d, bool stopping) {
   if (!stopping) {
     deliver_begin(d, now_us);
     deliver_look(d, now_us);
-    until_us = earlier(earlier(until_us, d->scan_us), d->count_us);
+    until_us = earlier(until_us, d->scan_us);
+    /* What is due already waits for a look, which rouses us when it ends. */
+    if (d->count_us > now_us)
+      until_us = earlier(until_us, d->count_us);
     if (d->look_after_us > now_us)
       until_us = earlier(until_us, d->look_after_us);
   }

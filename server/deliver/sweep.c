@@ -91,5 +91,5 @@ int64_t sweep_turn(sweep *s, int64_t now_us) {
     s->due_us = now_us + SWEEP_EVERY_US;
     look_on(s);
   }
-  return s->due_us;
+  return sweep_busy(s) ? INT64_MAX : s->due_us;
 }
