@@ -596,12 +596,12 @@ static void tear_down(server *s) {
     leave_as_it_is(s, "the fan-out");
   if (!deliver_stop(s->deliver, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "a delivery");
-  deliver_free(s->deliver);
   if (s->bus)
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
     store_close(s->store, (int)left_ms(s));
   outbox_free(s->outbox);
+  deliver_free(s->deliver); /* the store's last jobs may wake it */
   sessions_free(s->sessions);
   fleet_free(s->fleet);
   fleet_read_free(s->fleet_read);
