@@ -41,7 +41,7 @@ fleet_control *fleet_control_get(fleet *f);
 /* Takes the reference over. */
 void fleet_control_put(fleet *f, fleet_control *control);
 
-/* ---- update.c, orders.c ---- */
+/* ---- update.c, rules.c ---- */
 void fleet_serve_update(http_request *request, void *context);
 void fleet_serve_control_get(http_request *request, void *context);
 void fleet_serve_control_put(http_request *request, void *context);
