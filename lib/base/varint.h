@@ -31,7 +31,8 @@ typedef struct tti_bytes {
 } tti_bytes;
 
 static inline tti_bytes tti_bytes_of(tti_slice s) {
-  const unsigned char *at = (const unsigned char *)s.ptr;
+  /* NULL + 0 is undefined. */
+  const unsigned char *at = (const unsigned char *)(s.len ? s.ptr : "");
   return (tti_bytes){at, at + s.len, false};
 }
 
