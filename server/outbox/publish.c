@@ -23,7 +23,9 @@ typedef struct publication {
   tti_outbox_draft draft;
   tti_buf metadata;
   unsigned char sha256[OUTBOX_SHA256]; /* of the body */
-  /* What was there under its id, by the run. */
+  /* By the run, each time anew: */
+  bool kept;
+  bool exists; /* its id was there, with the same body? */
   bool same;
   uint64_t earlier_seq;
 } publication;
@@ -155,6 +157,7 @@ static bool read_event(http_request *request, tti_slice body,
 
 static bool see_earlier(void *context, const outbox_row *row) {
   publication *p = context;
+  p->exists = true;
   p->earlier_seq = row->seq;
   p->same = row->request.len == sizeof p->sha256 &&
             memcmp(row->request.ptr, p->sha256, sizeof p->sha256) == 0;
@@ -167,10 +170,11 @@ static tt_error insert(bus_publish *publish, store_job *job, store_tx *tx) {
                     .seq = job->first_seq,
                     .request = {(const char *)p->sha256, sizeof p->sha256}};
   bool inserted;
-  p->earlier_seq = 0;
+  p->kept = p->exists = false;
   tt_error error = FAULT_POINT("outbox.publish") ? TT_EIO : TT_OK;
   if (!error)
     error = outbox_insert(tx, &row, &inserted);
+  p->kept = !error && inserted;
   if (error || inserted)
     return error;
   error = outbox_get(tx, row.event.id, see_earlier, p);
@@ -259,9 +263,13 @@ static void answer(loop_task *task) {
   publication *p = (publication *)((char *)task - offsetof(publication, task));
   char message[240];
   bus_verdict verdict = p->publish.verdict;
-  /* Under durability memory the rows have their numbers before `insert`. */
-  if (verdict == BUS_ACCEPTED && p->earlier_seq)
-    verdict = BUS_EXISTS;
+  /* Under durability memory the rows have their numbers before `insert`, and
+   * stay when it fails. */
+  if (verdict == BUS_ACCEPTED && !p->kept) {
+    verdict = p->exists ? BUS_EXISTS : BUS_RETRY;
+    snprintf(p->publish.reason, sizeof p->publish.reason,
+             "the outbox could not take it");
+  }
   switch (verdict) {
   case BUS_ACCEPTED:
     tt_metrics_add(p->outbox->options.metrics, TT_METRIC_OUTBOX_PUBLISHED, 1,
