@@ -44,10 +44,11 @@ static const cli_command cli_version = {.name = "version",
                                         .options = cli_no_options};
 
 const cli_command *const cli_commands[] = {
-    &cli_serve,      &cli_send,    &cli_tail,  &cli_recent, &cli_events,
-    &cli_sessions,   &cli_sinks,   &cli_fleet, &cli_status, &cli_token,
-    &cli_listen,     &cli_backup,  &cli_bench, &cli_config, &cli_man,
-    &cli_completion, &cli_version, NULL};
+    &cli_serve,    &cli_send,  &cli_tail,    &cli_recent, &cli_events,
+    &cli_sessions, &cli_sinks, &cli_publish, &cli_outbox, &cli_webhooks,
+    &cli_janitor,  &cli_fleet, &cli_status,  &cli_token,  &cli_listen,
+    &cli_backup,   &cli_bench, &cli_config,  &cli_man,    &cli_completion,
+    &cli_version,  NULL};
 
 static int version(int argc, char **argv) {
   bool done;

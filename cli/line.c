@@ -48,9 +48,7 @@ void cli_json_print(FILE *out, tti_slice json) {
   fputc('\n', out);
 }
 
-/* A string without its quotes, anything else as it is written. What cannot be
- * text (a lone surrogate, U+0000) stays escaped. */
-static void put_value(FILE *out, const tti_json_value *value) {
+void cli_value_print(FILE *out, const tti_json_value *value) {
   if (value->type == TTI_JSON_NONE)
     return;
   if (value->type != TTI_JSON_STRING) {
@@ -96,7 +94,7 @@ static void put_level(FILE *out, const tti_json_value *level, bool colours) {
     if (tti_slice_eq(level->text, tti_slice_of(rows[i].level)))
       colour = rows[i].colour;
   fputs(colour, out);
-  put_value(out, level);
+  cli_value_print(out, level);
   size_t width = level->text.len > 2 ? level->text.len - 2 : 0;
   fprintf(out, "%*s%s ", width < 5 ? (int)(5 - width) : 0, "",
           *colour ? "\x1b[0m" : "");
@@ -111,9 +109,9 @@ static void put_data(FILE *out, const tti_json_value *data) {
   while (tti_json_scan_member(&scan, &key) &&
          tti_json_scan_value(&scan, &value)) {
     fputc(' ', out);
-    put_value(out, &key);
+    cli_value_print(out, &key);
     fputc('=', out);
-    put_value(out, &value);
+    cli_value_print(out, &value);
   }
 }
 
@@ -148,23 +146,23 @@ void cli_line_print(FILE *out, tti_slice event, bool colours) {
   }
   put_time(out, &values[TS]);
   put_level(out, &values[LEVEL], colours);
-  put_value(out, &values[SOURCE]);
+  cli_value_print(out, &values[SOURCE]);
   if (is_there(&values[CHANNEL])) {
     fputc('/', out);
-    put_value(out, &values[CHANNEL]);
+    cli_value_print(out, &values[CHANNEL]);
   }
   if (is_there(&values[ACTION])) {
     fputs(colours ? " \x1b[1m" : " ", out);
-    put_value(out, &values[ACTION]);
+    cli_value_print(out, &values[ACTION]);
     fputs(colours ? "\x1b[0m" : "", out);
   }
   if (is_there(&values[AGENT_ID])) {
     fputs(" @", out);
-    put_value(out, &values[AGENT_ID]);
+    cli_value_print(out, &values[AGENT_ID]);
   }
   if (is_there(&values[DURATION_MS])) {
     fputc(' ', out);
-    put_value(out, &values[DURATION_MS]);
+    cli_value_print(out, &values[DURATION_MS]);
     fputs("ms", out);
   }
   put_data(out, &values[DATA]);

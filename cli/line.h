@@ -1,7 +1,7 @@
 #ifndef CLI_LINE_H
 #define CLI_LINE_H
 
-#include "lib/base/slice.h"
+#include "lib/json/scan.h"
 
 #include <stdio.h>
 
@@ -11,6 +11,10 @@ bool cli_colours(FILE *out);
 /* Text of somebody else's. Control characters are shown as \xNN, so that it
  * cannot drive the terminal. */
 void cli_text_print(FILE *out, tti_slice text);
+
+/* A string without its quotes, anything else as it is written. What cannot be
+ * text (a lone surrogate, U+0000) stays escaped. */
+void cli_value_print(FILE *out, const tti_json_value *value);
 
 /* One event, JSON in the relay view, as one line for people: local time, level,
  * source/channel action, agent, duration, data as key=value. Values that are no

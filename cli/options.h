@@ -65,7 +65,7 @@ int cli_options_take(const cli_command *command, int argc, char **argv,
 typedef struct cli_words {
   const cli_command *command;
   int max;
-  const char *word[2]; /* NULL: not given */
+  const char *word[3]; /* NULL: not given */
 } cli_words;
 int cli_take_word(void *words, const char *value);
 

@@ -77,7 +77,8 @@ static bool take_page(pages *p) {
 
 static void ask(pages *p, const char *path) {
   for (int tries = 1;; tries++) {
-    client_call(p->client, &(client_request){.path = path}, &p->answer);
+    p->request.path = path;
+    client_call(p->client, &p->request, &p->answer);
     long wait_s = p->answer.retry_after_s;
     if (p->answer.status != 503 || wait_s < 1 || tries == BUSY_TRIES)
       return;

@@ -3,11 +3,12 @@
 
 #include "cli/client.h"
 
-/* Walks the pages of GET /events, holding one at a time. */
+/* Walks the pages of GET /events, or of another list, holding one at a time. */
 typedef struct pages {
   client *client;
-  const char *command; /* whose name the messages bear */
-  const char *query;   /* "/events?…"; borrowed */
+  const char *command;    /* whose name the messages bear */
+  const char *query;      /* "/events?…"; borrowed */
+  client_request request; /* for a list that is not asked by GET */
   client_answer answer;
   char cursor[128]; /* "" before the first page and after the last */
   tti_slice items;  /* of the page that was read last: a JSON array */

@@ -14,6 +14,7 @@
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
 #include "server/sinks/sinks.h"
+#include "server/webhooks/webhooks.h"
 
 #include <pthread.h>
 
@@ -49,6 +50,8 @@ typedef struct server {
   fleet_follow *fleet_follow;
   fleet_read *fleet_read;
   fleet *fleet;
+  janitor *janitor;
+  webhook_api *webhook_api;
   watchdog *watchdog;
   http_server *http;
   /* The bus wakes the feed, which is made after it and freed before it. */

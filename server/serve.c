@@ -401,6 +401,39 @@ static tt_error make_fleet(server *s, tti_buf *error) {
   return fleet_new(&options, error, &s->fleet);
 }
 
+static void webhooks_changed_here(void *context) {
+  server *s = context;
+  outbox_webhooks_changed(s->outbox);
+  deliver_changed(s->deliver);
+}
+
+static bool may_call(void *context, const char *url,
+                     char out_problem[WEBHOOK_URL_PROBLEM]) {
+  server *s = context;
+  return deliver_check_url(s->deliver, url, out_problem);
+}
+
+static tt_error make_webhooks(server *s) {
+  tt_error error = janitor_new(s->store, s->metrics, s->loops[0], &s->janitor);
+  if (error)
+    return error;
+  webhook_api_options options = {.store = s->store,
+                                 .relay = s->relay,
+                                 .metrics = s->metrics,
+                                 .janitor = s->janitor,
+                                 .loop = s->loops[0],
+                                 .context = s,
+                                 .changed = webhooks_changed_here,
+                                 .due = deliveries_made,
+                                 .may_call = may_call};
+#ifdef TELLTALE_TESTING
+  const char *max = getenv("TELLTALE_TEST_WEBHOOKS_MAX");
+  if (max)
+    options.webhooks_max = strtoull(max, NULL, 10);
+#endif
+  return webhook_api_new(&options, &s->webhook_api);
+}
+
 static tt_error open_access_log(server *s, tti_buf *error) {
   access_target target;
   tt_error result = access_log_new(s->metrics, &s->access);
@@ -573,6 +606,8 @@ static void limit_shutdown(server *s) {
 static void tear_down(server *s) {
   limit_shutdown(s);
   watchdog_stop(s->watchdog);
+  webhook_api_close(s->webhook_api);
+  janitor_close(s->janitor);
   if (s->http && !drain_http(s))
     leave_as_it_is(s, "a request");
   collect_metrics(s);
@@ -600,6 +635,8 @@ static void tear_down(server *s) {
     bus_close(s->bus, (int)left_ms(s));
   if (s->store)
     store_close(s->store, (int)left_ms(s));
+  webhook_api_free(s->webhook_api);
+  janitor_free(s->janitor);
   outbox_free(s->outbox);
   deliver_free(s->deliver); /* the store's last jobs may wake it */
   sessions_free(s->sessions);
@@ -661,6 +698,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = make_relay(s)) != TT_OK ||
       (result = make_sessions(s, error)) != TT_OK ||
       (result = make_fleet(s, error)) != TT_OK ||
+      (result = make_webhooks(s)) != TT_OK ||
       (result = open_access_log(s, error)) != TT_OK ||
       (result = listen_http(s, error)) != TT_OK ||
       (result = watchdog_start(s->watchdog)) != TT_OK)

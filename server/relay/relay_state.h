@@ -18,7 +18,7 @@ enum {
   RELAY_COUNTS_MAX = 1000,
   RELAY_RECENT_S = 10, /* what "…_per_second" is the mean of */
   RELAY_STATUS_CLASSES = 6,
-  RELAY_ROUTES_MAX = 96 /* the last one counts what no route answered */
+  RELAY_ROUTES_MAX = 160 /* the last one counts what no route answered */
 };
 
 /* What belongs to one loop. Counters are written by that loop's thread only and

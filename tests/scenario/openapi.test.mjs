@@ -10,6 +10,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { exchange, request } from "../harness/raw.mjs";
+import { Receiver, allowLoopback } from "../harness/receiver.mjs";
 import { startServer, temporaryFolder, until } from "../harness/server.mjs";
 import { sinkServer } from "../harness/sinks.mjs";
 
@@ -342,6 +343,43 @@ const calls = {
     [200, { query: "?by=version&step=1d" }],
     [400, { query: "?step=1m" }],
   ],
+  webhook_create: [
+    [201, json({ url: "https://a.example/", events: ["*"] }, key)],
+    [422, json({ url: "https://b.example/", events: ["*"] }, key)],
+    [400, json({ url: "https://b.example/" })],
+    [400, json({ urls: 1 })],
+    [400, json({}, { "idempotency-key": "\t" })],
+    [400, { body: "{" }],
+  ],
+  webhook_list: [[200, {}], [200, { query: "?limit=1" }]],
+  webhook_match: [
+    [200, json({ type: "order.paid" })],
+    [400, json({})],
+    [400, json({ typ: 1 })],
+  ],
+  webhook_show: [[404, {}]],
+  webhook_update: [[404, json({})], [400, json({ events: [] })]],
+  webhook_delete: [[404, {}]],
+  webhook_rotate: [[404, {}], [400, { headers: { "idempotency-key": "\t" } }]],
+  webhook_test: [
+    [404, json({})],
+    [400, json({ event: 1 })],
+    [400, json({}, { "idempotency-key": "\t" })],
+  ],
+  delivery_list: [[404, {}]],
+  delivery_show: [[404, {}]],
+  since_start: [[400, json({ since: "then" })]],
+  since_state: [[404, {}]],
+  since_cancel: [[404, {}]],
+  event_list: [[200, {}]],
+  event_show: [[404, {}]],
+  event_explain: [[404, {}]],
+  event_redeliver: [
+    [404, json({})],
+    [400, json({ webhook_id: 1 })],
+    [400, json({}, { "idempotency-key": "\t" })],
+  ],
+  janitor_now: [[200, {}]],
   sinks_list: [[200, {}]],
   sinks_requeue: [[404, {}]],
 };
@@ -590,6 +628,70 @@ test("an instance that reported is shown as described", async (t) => {
       const answer = await ask(server, document, operation, { query });
       return JSON.parse(answer.text).items.length > 0;
     });
+});
+
+test("webhooks and published events answer as described", async (t) => {
+  const receiver = await new Receiver().start(t);
+  const server = await startServer(t, {
+    control: true,
+    args: allowLoopback,
+    env: { TELLTALE_TEST_WEBHOOKS_MAX: "2" },
+  });
+  const document = await documentOf(server);
+  const tried = async (id, status, path = "", more = {}) => {
+    const operation = document.operation(id);
+    const route = `/api/v1${path}`;
+    const answer = await ask(server, document, operation, { ...more, path: route, status });
+    return answer.text ? JSON.parse(answer.text) : null;
+  };
+  const url = receiver.url;
+  const hook = json({
+    ...{ url, events: ["*"], description: "d", headers: { "X-A": "b" } },
+    filters: { sources: [], levels: [">=info"] },
+  });
+  const made = await tried("webhook_create", 201, "/webhooks", hook);
+  const other = await tried("webhook_create", 201, "/webhooks", json({ url, events: ["b"] }));
+  await tried("webhook_create", 409, "/webhooks", hook);
+  const at = `/webhooks/${made.id}`;
+  const event = json({ type: "a", subject: "s", labels: ["l"], level: "warn", data: {} });
+  const { id } = await tried("publish", 201, "/events", event);
+  await receiver.gets(1);
+  const shown = () => tried("event_show", 200, `/events/${id}`);
+  await until(async () => (await shown()).delivery_status.delivered === 1);
+  await tried("event_explain", 200, `/events/${id}/explain`);
+  await tried("event_list", 200, "/events");
+  await tried("event_redeliver", 202, `/events/${id}/redeliver`, json({}, key));
+  await tried("event_redeliver", 422, `/events/${id}/redeliver`, json({ webhook_id: made.id }, key));
+  await tried("event_redeliver", 409, `/events/${id}/redeliver`, json({ webhook_id: other.id }));
+  await receiver.gets(2);
+  const test = await tried("webhook_test", 202, `${at}/test`, json({}, key));
+  await tried("webhook_test", 422, `${at}/test`, json({ data: 1 }, key));
+  await receiver.gets(3);
+  await tried("delivery_list", 200, `${at}/deliveries`);
+  const delivery = `${at}/deliveries/${test.delivery_id}`;
+  await until(async () => (await tried("delivery_show", 200, delivery)).history.length > 0);
+  const since = json({ since: new Date(Date.now() - 60000).toISOString() });
+  await tried("since_start", 404, "/webhooks/none/redeliver-since", since);
+  await tried("since_start", 202, `${at}/redeliver-since`, since);
+  await tried("since_start", 429, `${at}/redeliver-since`, since);
+  await tried("since_state", 200, `${at}/redeliver-since`);
+  await tried("since_cancel", 200, `${at}/redeliver-since`);
+  await tried("webhook_rotate", 200, `${at}/rotate-secret`, { headers: key });
+  await tried("webhook_rotate", 422, `${at}/rotate-secret`, { headers: key, body: " " });
+  await tried("webhook_show", 200, at);
+  await tried("webhook_match", 200, "/webhooks/match", event);
+  await tried("webhook_update", 200, at, json({ filters: null }));
+  receiver.status = 410;
+  await tried("webhook_test", 202, `${at}/test`, json({}));
+  await until(async () => !(await tried("webhook_show", 200, at)).enabled);
+  await tried("webhook_update", 409, at, json({ enabled: true }));
+  await tried("webhook_test", 409, `${at}/test`, json({}));
+  await tried("webhook_list", 200, "/webhooks");
+  await tried("webhook_delete", 204, at);
+  await server.control(`clock advance_us ${31 * 86400e6}`);
+  await tried("event_show", 410, `/events/${id}`);
+  await tried("event_explain", 410, `/events/${id}/explain`);
+  await tried("event_redeliver", 410, `/events/${id}/redeliver`, json({}));
 });
 
 test("there may be so many tokens and no more", async (t) => {

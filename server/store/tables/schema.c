@@ -12,6 +12,9 @@ const char tables_schema[] =
     " updated_us INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX webhooks_newest ON webhooks(created_us, id);"
 
+    /* Deleted, while some of their deliveries are still there. */
+    "CREATE TABLE webhooks_gone(id TEXT PRIMARY KEY) WITHOUT ROWID;"
+
     "CREATE TABLE outbox(n INTEGER PRIMARY KEY AUTOINCREMENT,"
     " id TEXT NOT NULL UNIQUE, seq INTEGER, type TEXT NOT NULL,"
     " subject TEXT, source TEXT, category TEXT, agent_id TEXT, level TEXT,"
@@ -27,7 +30,7 @@ const char tables_schema[] =
 
     "CREATE TABLE deliveries(n INTEGER PRIMARY KEY AUTOINCREMENT,"
     " id TEXT NOT NULL UNIQUE,"
-    " webhook_id TEXT NOT NULL REFERENCES webhooks(id) ON DELETE CASCADE,"
+    " webhook_id TEXT NOT NULL,"
     " event_id TEXT NOT NULL, replay_id TEXT, event_type TEXT NOT NULL,"
     " body BLOB, status INTEGER NOT NULL DEFAULT 0,"
     " attempts INTEGER NOT NULL DEFAULT 0, next_retry_us INTEGER,"
@@ -35,6 +38,8 @@ const char tables_schema[] =
     " reason TEXT, created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL);"
     "CREATE UNIQUE INDEX deliveries_once ON deliveries(event_id, webhook_id)"
     " WHERE replay_id IS NULL;"
+    "CREATE INDEX deliveries_again ON deliveries(event_id, webhook_id)"
+    " WHERE replay_id IS NOT NULL;"
     "CREATE INDEX deliveries_due ON deliveries(webhook_id,"
     " (replay_id IS NOT NULL), next_retry_us)"
     " WHERE status = 0;"

@@ -74,7 +74,12 @@ tt_error webhooks_update(store_tx *tx, const webhook *row) {
 tt_error webhooks_delete(store_tx *tx, tti_slice id) {
   sqlite3_stmt *stmt = tx_prepare(tx, "DELETE FROM webhooks WHERE id = ?1");
   tx_bind_slice(stmt, 1, id);
-  return found(tx, tx_run(tx, stmt));
+  tt_error error = found(tx, tx_run(tx, stmt));
+  if (error)
+    return error;
+  stmt = tx_prepare(tx, "INSERT INTO webhooks_gone(id) VALUES(?1)");
+  tx_bind_slice(stmt, 1, id);
+  return tx_run(tx, stmt);
 }
 
 static void keep(tti_buf *texts, tti_slice *text) {

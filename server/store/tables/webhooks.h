@@ -34,8 +34,7 @@ tt_error webhooks_insert(store_tx *tx, const webhook *row);
 /* Writes all of it but id and created_us. TT_ENOTFOUND. */
 tt_error webhooks_update(store_tx *tx, const webhook *row);
 
-/* Its deliveries and their attempts go with it, so one that may have many of
- * them loses those before, in pieces. TT_ENOTFOUND. */
+/* Its deliveries stay, for the janitor: expiry_orphans. TT_ENOTFOUND. */
 tt_error webhooks_delete(store_tx *tx, tti_slice id);
 
 /* Its texts go into `texts`, which is cleared. TT_ENOTFOUND. */
