@@ -10,7 +10,7 @@
 #include "server/fleet/read.h"
 #include "server/history/history.h"
 #include "server/metrics/metrics.h"
-#include "server/outbox/outbox.h"
+#include "server/outbox/files.h"
 #include "server/relay/relay.h"
 #include "server/sessions/sessions.h"
 #include "server/sinks/sinks.h"
@@ -44,6 +44,7 @@ typedef struct server {
   backup *backup;
   sinks *sinks;
   outbox *outbox;
+  outbox_files *outbox_files;
   deliver *deliver;
   relay *relay;
   sessions *sessions;

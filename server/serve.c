@@ -255,6 +255,15 @@ static tt_error make_outbox(server *s) {
   return outbox_new(&options, &s->outbox);
 }
 
+/* Applications' outboxes, which hand over to ours. */
+static tt_error make_outbox_files(server *s) {
+  outbox_files_options options = {.store = s->store,
+                                  .outbox = s->outbox,
+                                  .metrics = s->metrics,
+                                  .paths = s->config.outboxes};
+  return outbox_files_new(&options, &s->outbox_files);
+}
+
 static tt_error make_deliver(server *s) {
   deliver_options options = {.webhooks_changed = webhooks_changed,
                              .context = s,
@@ -317,6 +326,11 @@ static tt_error make_watchdog(server *s) {
     watchdog_worker fan_out = outbox_watch(s->outbox);
     error = watchdog_add(s->watchdog, &fan_out);
   }
+  for (size_t i = 0; error == TT_OK && i < outbox_files_count(s->outbox_files);
+       i++) {
+    watchdog_worker copier = outbox_files_watch(s->outbox_files, i);
+    error = watchdog_add(s->watchdog, &copier);
+  }
   return error;
 }
 
@@ -327,6 +341,7 @@ static tt_error make_relay(server *s) {
       .auth = s->auth,
       .backup = s->backup,
       .sinks = s->sinks,
+      .outbox_files = s->outbox_files,
       .feed = s->feed,
       .history = s->history,
       .loops = s->loops,
@@ -627,6 +642,7 @@ static void tear_down(server *s) {
   if (s->sinks && !sinks_stop(s->sinks, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "a sink");
   sinks_free(s->sinks);
+  outbox_files_free(s->outbox_files);
   if (!outbox_stop(s->outbox, (int)(left_ms(s) / 2)))
     leave_as_it_is(s, "the fan-out");
   if (!deliver_stop(s->deliver, (int)(left_ms(s) / 2)))
@@ -694,6 +710,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
       (result = make_sinks(s)) != TT_OK || (result = make_outbox(s)) != TT_OK ||
       (result = make_deliver(s)) != TT_OK ||
+      (result = make_outbox_files(s)) != TT_OK ||
       (result = make_watchdog(s)) != TT_OK ||
       (result = make_relay(s)) != TT_OK ||
       (result = make_sessions(s, error)) != TT_OK ||

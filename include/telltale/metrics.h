@@ -148,7 +148,9 @@ extern "C" {
   X(TT_METRIC_FLEET_AGGREGATE_OVERFLOW, COUNTER, "fleet_aggregate_overflow",   \
     "", NULL, NULL, "Values that aggregates no longer tell apart")             \
   X(TT_METRIC_EXPORT_FAILURES, COUNTER, "metrics_export_failures", "",         \
-    "backend", "reason", "Times a backend could not hand on what was counted")
+    "backend", "reason", "Times a backend could not hand on what was counted") \
+  X(TT_METRIC_OUTBOX_FILE_LAG, GAUGE, "outbox_file_lag", "seconds", "file",    \
+    NULL, "Age of the oldest event that waits in an application's database")
 
 /* The labels whose values are these and no others, by their number, 0 or 1.
  * What has another value is counted as "other", and so is what is beyond the 64

@@ -59,6 +59,9 @@
     "file for the access log; default: standard error")                        \
   X(categories, LIST, START, "categories", "TELLTALE_CATEGORIES",              \
     "--category", "", "categories of capture sessions beyond the six")         \
+  X(outboxes, LIST, START, "outboxes", "TELLTALE_OUTBOXES", "--outbox", "",    \
+    "databases of applications whose outbox is delivered, such as "            \
+    "sqlite:/var/lib/shop/app.db")                                             \
   X(allow_cidrs, LIST, LIVE, "webhooks.allow_cidrs", "TELLTALE_ALLOW_CIDRS",   \
     "--allow-cidr", "",                                                        \
     "networks that webhooks may reach though they are not public, such as "    \

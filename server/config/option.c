@@ -304,6 +304,10 @@ static const char *list_wants(const config_option *option, tti_slice item) {
       !http_network_parse(item, &network))
     return "addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, with no "
            "bit set behind the prefix";
+  if (strcmp(option->key, "outboxes") == 0 &&
+      (item.len <= 7 || memcmp(item.ptr, "sqlite:", 7) != 0))
+    return "sqlite: and the path of a database, such as "
+           "sqlite:/var/lib/shop/app.db";
   if (strcmp(option->key, "categories") == 0 && !is_category(item))
     return "names of 1 to 64 letters, digits and . _ -";
   if (strcmp(option->key, "types") == 0 && !is_type(item))

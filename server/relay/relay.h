@@ -7,6 +7,7 @@
 #include "server/feed/feed.h"
 #include "server/history/history.h"
 #include "server/http/http.h"
+#include "server/outbox/files.h"
 #include "server/sinks/sinks.h"
 #include "server/store/store.h"
 #include <telltale/metrics.h>
@@ -22,6 +23,7 @@ typedef struct relay_options {
   auth *auth;
   backup *backup;
   sinks *sinks;
+  outbox_files *outbox_files; /* may be NULL */
   feed *feed;
   history *history;
   loop *const *loops;

@@ -288,6 +288,7 @@ void relay_serve_status(http_request *request, void *context) {
   tti_buf_printf(&body, ",\"tokens\":%s",
                  auth_has_tokens(r->options.auth) ? "true" : "false");
   write_ledger(&body, &ledger);
+  outbox_files_write(r->options.outbox_files, &body);
   tti_buf_append_char(&body, '}');
   http_reply_json(request, 200, &body);
   tti_buf_fini(&body);
