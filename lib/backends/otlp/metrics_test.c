@@ -2,6 +2,7 @@
 
 #include "lib/base/time.h"
 #include "lib/otlp/metrics.h"
+#include "tests/fork.h"
 #include "tests/sink.h"
 #include <sys/wait.h>
 #include <telltale/metrics.h>
@@ -294,7 +295,7 @@ static void ends_beside_a_server_that_hangs(void **state) {
   tt_metrics *m = begin(f, (tt_metrics_otlp_options){.push = {.interval_ms = 1},
                                                      .timeout_ms = 600000});
   sink_await_requests(f->sink, 1);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     tt_metrics_add(m, TT_METRIC_EVENTS_RECEIVED, 1, NULL, NULL);
     tt_metrics_free(m);

@@ -1,6 +1,7 @@
 #include "tests/unit.h"
 
 #include "lib/backends/statsd/address.h"
+#include "tests/fork.h"
 #include <arpa/inet.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -270,7 +271,7 @@ static void survives_a_fork(void **state) {
   listen_udp(&r);
   tt_metrics *m = statsd_to(r.address, NEVER_MS, TT_STATSD_TAGS_NONE);
   tt_metrics_add(m, TT_METRIC_EVENTS_STORED, 1, NULL, NULL);
-  pid_t child = fork();
+  pid_t child = fork_for_test();
   if (child == 0) {
     tt_metrics_add(m, TT_METRIC_EVENTS_STORED, 1, NULL, NULL);
     tt_metrics_free(m);
