@@ -11,7 +11,7 @@
 enum {
   OPT_WHERE,
   OPT_LATE,
-  OPT_KEY,
+  OPT_SENDS,
   OPT_BY,
   OPT_SINCE,
   OPT_UNTIL,
@@ -25,8 +25,7 @@ static const cli_option options[] = {
     {"--where", 0, "LIST",
      "instances that say so, such as version:1.*,os:linux"},
     {"--late", 0, NULL, "instances whose next update is overdue"},
-    {"--key", 0, "KEY",
-     "of what (aggregate); instances that sent it, prefix* too"},
+    {"--sends", 0, "KEY", "instances that ever sent it; prefix* too"},
     {"--by", 0, "DIMENSION", "a row for each of its values, such as version"},
     {"--since", 0, "TIME", "received then or later, RFC 3339"},
     {"--until", 0, "TIME", "received before"},
@@ -43,7 +42,7 @@ const cli_command cli_fleet = {
     .name = "fleet",
     .help = "see and steer installed programs that report",
     .run = run,
-    .arguments = "instances | show ID [updates] | keys | aggregate |\n"
+    .arguments = "instances | show ID [updates] | keys | aggregate [KEY] |\n"
                  "  control [get | set FILE | preview FILE]",
     .words = "instances show keys aggregate control",
     .summary =
@@ -57,7 +56,7 @@ const cli_command cli_fleet = {
         "tells\n"
         "how many instances such rules would touch.",
     .examples = "telltale fleet aggregate --by version\n"
-                "telltale fleet aggregate --key orders --step 1d",
+                "telltale fleet aggregate orders --step 1d",
     .options = options};
 
 typedef struct fleet_args {
@@ -76,16 +75,20 @@ static int take_word(void *context, const char *value) {
   return CLI_OK;
 }
 
-/* Appends "name=value&" for each of these that was given. */
+static void put_parameter(tti_buf *path, const char *name, const char *value) {
+  tti_buf_printf(path, "%s=", name);
+  client_escape(path, value);
+  tti_buf_append_char(path, '&');
+}
+
+/* Each of these options that was given. */
 static void put_query(tti_buf *path, const fleet_args *args, const int *indexes,
                       size_t count) {
   for (size_t i = 0; i < count; i++) {
     const char *value = args->values[indexes[i]];
-    if (!value)
-      continue;
-    tti_buf_printf(path, "%s=", options[indexes[i]].name + 2);
-    client_escape(path, *value ? value : "true"); /* a switch */
-    tti_buf_append_char(path, '&');
+    if (value)
+      put_parameter(path, options[indexes[i]].name + 2,
+                    *value ? value : "true"); /* a switch */
   }
 }
 
@@ -203,10 +206,11 @@ static int ask(client *c, tti_buf *path, const char *method, tti_slice body) {
 }
 
 static int verb_instances(client *c, const fleet_args *args, tti_buf *path) {
-  static const int query[] = {OPT_WHERE, OPT_LATE, OPT_KEY, OPT_SINCE,
-                              OPT_UNTIL};
+  static const int query[] = {OPT_WHERE, OPT_LATE, OPT_SINCE, OPT_UNTIL};
   tti_buf_append_text(path, "instances?");
   put_query(path, args, query, sizeof query / sizeof query[0]);
+  if (args->values[OPT_SENDS])
+    put_parameter(path, "key", args->values[OPT_SENDS]);
   return list(c, args, path, instance_columns);
 }
 
@@ -318,11 +322,13 @@ static void print_answer(const json_t *answer) {
 }
 
 static int verb_aggregate(client *c, const fleet_args *args, tti_buf *path) {
-  static const int query[] = {OPT_KEY,   OPT_BY,   OPT_SINCE,
-                              OPT_UNTIL, OPT_STEP, OPT_LIMIT};
+  static const int query[] = {OPT_BY, OPT_SINCE, OPT_UNTIL, OPT_STEP,
+                              OPT_LIMIT};
   int status;
   tti_buf_append_text(path, "aggregate?");
   put_query(path, args, query, sizeof query / sizeof query[0]);
+  if (args->word)
+    put_parameter(path, "key", args->word);
   if (args->values[OPT_JSON])
     return ask(c, path, "GET", (tti_slice){0});
   tti_buf_append(path, "", 1);

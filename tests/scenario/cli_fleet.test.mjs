@@ -36,6 +36,8 @@ test("instances, keys and one of them are shown", async (t) => {
   assert.deepEqual(found.map(({ id }) => id), [instanceId(2), instanceId(1)]);
   assert.deepEqual(objects(await ok(server, "instances", "--late", "--json")), []);
   assert.equal(objects(await ok(server, "instances", "--limit", "2", "--json")).length, 2);
+  assert.equal(objects(await ok(server, "instances", "--sends", "ord*", "--json")).length, 3);
+  assert.equal(objects(await ok(server, "instances", "--sends", "ord", "--json")).length, 0);
   assert.match(await ok(server, "keys"), /orders/);
   assert.match(await ok(server, "show", instanceId(3)), /data +\{"version":"2.0","orders":3/);
   const [update] = objects(await ok(server, "show", instanceId(3), "updates", "--json"));
@@ -46,11 +48,11 @@ test("sums are shown by version, in steps, and with their values", async (t) => 
   const server = await someFleet(t);
   const versions = await ok(server, "aggregate", "--by", "version");
   assert.match(versions, /FIRST .* INSTANCES .* VALUE\n.* 2 +2 .* 1\.0\n.* 1 +1 .* 2\.0\n$/);
-  const orders = await ok(server, "aggregate", "--key", "orders", "--step", "1d");
+  const orders = await ok(server, "aggregate", "orders", "--step", "1d");
   assert.equal(orders.trim().split("\n").length, 3);
-  const browsers = await ok(server, "aggregate", "--key", "browsers");
+  const browsers = await ok(server, "aggregate", "browsers");
   assert.match(browsers, / 6 {2}lynx\\x07\n$/);
-  const answer = JSON.parse(await ok(server, "aggregate", "--key", "orders", "--json"));
+  const answer = JSON.parse(await ok(server, "aggregate", "orders", "--json"));
   assert.equal(answer.items[0].sum, 6);
 });
 
