@@ -344,7 +344,12 @@ static tt_error insert_large(store_tx *tx, void *context) {
   return error;
 }
 
+/* There with a sanitizer, whose allocations the C library does not know. */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
 static size_t allocated(void) {
+  if (__sanitizer_get_current_allocated_bytes)
+    return __sanitizer_get_current_allocated_bytes();
   struct mallinfo2 m = mallinfo2();
   return m.uordblks + m.hblkhd;
 }

@@ -51,8 +51,8 @@ static void what_is_no_cursor_is_refused(void **state) {
       "10000000000000007ffffffffffffffff",  /* a negative position */
       "100000000000000070000000000000005'", /* not of an id */
       "100000000000000070000000000000005 x",
-      "100000000000000070000000000000005012345678901234567890123456789012345678"
-      "90"};
+      ("100000000000000070000000000000005"
+       "01234567890123456789012345678901234567890")};
   cursor back;
   assert_true(cursor_read(S("100000000000000070000000000000005"), 7, &back));
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

@@ -14,10 +14,10 @@ static const char *const statuses[] = {"pending", "processed", "no_match",
 enum { TYPE, SUBJECT, SOURCE, AGENT_ID, STATUS, SINCE, UNTIL, FILTERS };
 
 const http_parameter event_filter_parameters[] = {
-    [TYPE] = {"type", "Only events of this type.", HTTP_IN_QUERY},
-    [SUBJECT] = {"subject", "Likewise.", HTTP_IN_QUERY},
-    [SOURCE] = {"source", "Likewise.", HTTP_IN_QUERY},
-    [AGENT_ID] = {"agent_id", "Likewise.", HTTP_IN_QUERY},
+    [TYPE] = {"type", "Only events of this type.", .in = HTTP_IN_QUERY},
+    [SUBJECT] = {"subject", "Likewise.", .in = HTTP_IN_QUERY},
+    [SOURCE] = {"source", "Likewise.", .in = HTTP_IN_QUERY},
+    [AGENT_ID] = {"agent_id", "Likewise.", .in = HTTP_IN_QUERY},
     [STATUS] = {"status", "Only those of this status.", HTTP_IN_QUERY,
                 HTTP_WORD, .words = statuses, .code = "invalid_status"},
     [SINCE] = {"since", "Published then or later.", HTTP_IN_QUERY, HTTP_TIME,
