@@ -84,6 +84,7 @@ typedef struct store_token {
 typedef struct store_job {
   struct store_job *next; /* the store's */
   bool reserved;          /* the store's: first_seq was given */
+  bool half;              /* the store's: `run` refused, the rows are kept */
   store_job_kind kind;
   void (*done)(struct store_job *job);
   void *owner; /* the caller's */
@@ -110,7 +111,8 @@ typedef struct store_job {
    * then, unless it set another. A group that fails may be run again, so
    * memory changes in `done` alone. With APPEND (else NULL) it runs before the
    * rows are written, their first_seq and received_us known, and what it
-   * refuses is not appended, unless that was answered before. A RUN with a key
+   * refuses is not appended, unless that was answered before: then its key
+   * stays free, so that it can be sent again. A RUN with a key
    * may set first_seq and count, which are what a repeat is told. */
   tt_error (*run)(struct store_job *job, store_tx *tx);
 } store_job;

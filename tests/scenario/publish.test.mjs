@@ -24,11 +24,18 @@ const publish = async (server, body, headers) => {
 for (const durability of ["sync", "memory"])
   test(`what the outbox could not keep is not acknowledged, under ${durability}`, async (t) => {
     const server = await startServer(t, { args: ["--durability", durability], control: true });
-    await server.control("fault outbox.publish fail EIO 1");
-    const failed = await publish(server, { type: "a.b", id: "evt_lost", data: 1 });
-    assert.deepEqual([failed.status, failed.code], [503, "store_unavailable"]);
-    assert.equal((await publish(server, { type: "a.b", id: "evt_lost", data: 1 })).status, 201);
-    assert.equal(await sql(server, "SELECT count(*) FROM outbox WHERE id = 'evt_lost'"), "1");
+    const event = { type: "a.b", data: 1 };
+    for (const [body, headers] of [
+      [{ ...event, id: "evt_lost" }, {}],
+      [event, { "idempotency-key": "one" }],
+    ]) {
+      await server.control("fault outbox.publish fail EIO 1");
+      const failed = await publish(server, body, headers);
+      assert.deepEqual([failed.status, failed.code], [503, "store_unavailable"]);
+      const { id, status } = await publish(server, body, headers);
+      assert.equal(status, 201);
+      assert.equal(await sql(server, `SELECT count(*) FROM outbox WHERE id = '${id}'`), "1");
+    }
   });
 
 for (const durability of ["sync", "memory"])

@@ -98,7 +98,8 @@ static bool place(memory_store *m, store_job *job) {
     job->received_us = m->received_us;
   if (job->run)
     memory_run_job(m, job);
-  if (job->reserved)
+  job->half = job->reserved && job->verdict != STORE_OK;
+  if (job->half)
     job->verdict = STORE_OK; /* answered before */
   if (job->verdict != STORE_OK)
     return false;
@@ -145,7 +146,7 @@ static void append(memory_store *m, store_job *job) {
     at += bytes.len;
   }
   counters_commit(&m->counts);
-  if (keyed)
+  if (keyed && !job->half)
     memory_keys_answer(known, job);
   m->stored_total += batch->count;
   evict(m);
@@ -212,7 +213,7 @@ static void run(memory_store *m, store_job *job) {
 static void run_job(memory_store *m, store_job *job) {
   memory_key *known = NULL;
   job->verdict = STORE_OK;
-  job->more = false;
+  job->more = job->half = false;
   job->reason[0] = '\0';
   switch (job->kind) {
   case STORE_JOB_APPEND:

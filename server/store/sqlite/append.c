@@ -174,7 +174,8 @@ static int insert_rows(sqlite_store *s, const store_job *job) {
 /* What was answered before it is written cannot be refused any more. */
 static int run_beside(writer *w, store_job *job) {
   int rc = tables_run_job(&w->tx, job);
-  if (job->reserved)
+  job->half = job->reserved && job->verdict != STORE_OK;
+  if (job->half)
     job->verdict = STORE_OK;
   return rc;
 }
@@ -227,5 +228,5 @@ int append_run(sqlite_store *s, store_job *job) {
   p->next_seq = job->first_seq + job->count;
   p->received_us = job->received_us;
   w->group_rows += job->count;
-  return keyed ? keys_put(s, job) : SQLITE_OK;
+  return keyed && !job->half ? keys_put(s, job) : SQLITE_OK;
 }

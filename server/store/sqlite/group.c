@@ -27,6 +27,7 @@ static int run(sqlite_store *s, store_job *job) {
 
 int group_run_job(sqlite_store *s, store_job *job) {
   job->verdict = STORE_OK;
+  job->half = false;
   job->reason[0] = '\0';
   switch (job->kind) {
   case STORE_JOB_APPEND:
