@@ -2,6 +2,7 @@
 #include "tests/contract/support/store.h"
 
 #include "server/store/tables/deliveries.h"
+#include "server/store/tables/expiry.h"
 #include "server/store/tables/outbox.h"
 #include "server/store/tables/webhooks.h"
 
@@ -244,6 +245,37 @@ static void events_are_listed_newest_first(void **state) {
   assert_true(s.next > 0); /* two rows were looked at: there are more */
 }
 
+static void expire_large_ones(step *s, store_tx *tx) {
+  static char body[100000];
+  char id[20];
+  int64_t place = 0;
+  expiry gone = {.more = true};
+  for (int i = 0; i < 10; i++) {
+    snprintf(id, sizeof id, "evt_%d", i);
+    outbox_row row = {.event = {.id = tti_slice_of(id),
+                                .type = TTI_SLICE("a"),
+                                .body = {body, sizeof body},
+                                .created_us = 1,
+                                .next_poll_us = 1,
+                                .expires_us = 2}};
+    uint64_t matched;
+    bool done;
+    assert_int_equal(outbox_insert(tx, &row, &done), TT_OK);
+    assert_int_equal(
+        outbox_close(tx, tx_last_rowid(tx), row.event.id, 1, &matched, &done),
+        TT_OK);
+  }
+  for (s->next = 0; gone.more; s->next++) {
+    assert_int_equal(expiry_events(tx, 3, 1000, &place, &gone), TT_OK);
+    assert_in_range(gone.rows, 0, 3);
+  }
+}
+
+static void large_events_expire_a_few_at_a_time(void **state) {
+  step s = change(*state, expire_large_ones);
+  assert_int_equal(s.next, 4);
+}
+
 /* ---- Deliveries ---- */
 
 static bool deliver(store_tx *tx, const char *webhook_id, const char *replay,
@@ -285,6 +317,7 @@ int main(void) {
       cmocka_unit_test(webhooks_are_changed_and_deleted),
       cmocka_unit_test(an_id_is_published_once),
       cmocka_unit_test(events_are_listed_newest_first),
+      cmocka_unit_test(large_events_expire_a_few_at_a_time),
       cmocka_unit_test(a_webhook_gets_an_event_once),
   };
   return store_contract(cases, sizeof cases / sizeof *cases);

@@ -1,18 +1,25 @@
 #include "server/store/tables/expiry.h"
 
+/* What one call deletes of bodies: their pages are given back one by one. */
+#define BYTES_MAX (256 * 1024)
+
 tt_error expiry_events(store_tx *tx, int64_t now_us, size_t max, int64_t *place,
                        expiry *out_expiry) {
   int64_t last = *place;
   size_t found = 0;
+  int64_t bytes = 0;
   sqlite3_stmt *stmt =
-      tx_prepare(tx, "SELECT expires_us FROM outbox WHERE status != 0"
+      tx_prepare(tx, "SELECT expires_us, length(body) FROM outbox"
+                     " WHERE status != 0"
                      " AND expires_us BETWEEN ?1 AND ?2"
                      " ORDER BY expires_us LIMIT ?3");
   tx_bind_int(stmt, 1, *place);
   tx_bind_int(stmt, 2, now_us);
   tx_bind_int(stmt, 3, (int64_t)max);
-  for (; tx_step(tx, stmt); found++)
+  for (; bytes < BYTES_MAX && tx_step(tx, stmt); found++) {
     last = sqlite3_column_int64(stmt, 0);
+    bytes += sqlite3_column_int64(stmt, 1);
+  }
   tt_error error = tx_end(tx, stmt);
   if (error)
     return error;
@@ -21,11 +28,12 @@ tt_error expiry_events(store_tx *tx, int64_t now_us, size_t max, int64_t *place,
                         " ORDER BY expires_us LIMIT ?3)");
   tx_bind_int(stmt, 1, *place);
   tx_bind_int(stmt, 2, now_us);
-  tx_bind_int(stmt, 3, (int64_t)max);
+  tx_bind_int(stmt, 3, (int64_t)found);
   error = tx_run(tx, stmt);
   if (error)
     return error;
-  *out_expiry = (expiry){.rows = tx_changes(tx), .more = found == max};
+  *out_expiry = (expiry){.rows = tx_changes(tx),
+                         .more = found == max || bytes >= BYTES_MAX};
   *place = last;
   return TT_OK;
 }

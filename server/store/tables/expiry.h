@@ -3,9 +3,9 @@
 
 #include "server/store/tables/tables.h"
 
-/* What has had its time. Each takes at most `max` rows, oldest first, and tells
- * how many it took of its own table; fewer than `max` looked at is all:
- * *out_more is false then. */
+/* What has had its time. Each takes at most `max` rows, oldest first, and fewer
+ * large ones, and tells how many it took of its own table, and whether there
+ * may be more. */
 
 typedef struct expiry {
   uint64_t rows;     /* of the table itself */
