@@ -163,7 +163,8 @@ static void answer_done(change *c) {
 static void answer(api_call *call) {
   change *c = (change *)call;
   if (call->reads && call->read.error) {
-    webhook_api_missing(call, "webhook", "id");
+    api_call_refuse(call, 404, "webhook_not_found",
+                    "the webhook %s was deleted since", c->id);
   } else if (call->reads) {
     http_reply_header(call->request, "Idempotency-Replayed", "true");
     http_reply_header(call->request, "Cache-Control", "no-store");

@@ -1,6 +1,5 @@
 #include "server/webhooks/internal.h"
 
-#include "lib/base/hex.h"
 #include "lib/json/write.h"
 
 #include <stdio.h>

@@ -97,6 +97,10 @@ test("a repeat with the same key makes nothing more and gets the same answer", a
   assert.equal(tested.status, 202);
   assert.deepEqual((await call(server, "POST", `/webhooks/${first.body.id}/test`, {}, key)).body, tested.body);
   assert.equal((await all(server, `/webhooks/${first.body.id}/deliveries`, 10)).length, 1);
+  // Of a webhook that is gone a repeat does not make another.
+  await call(server, "DELETE", `/webhooks/${first.body.id}`);
+  const gone = await call(server, "POST", "/webhooks", body, key);
+  assert.deepEqual([gone.status, gone.body.code], [404, "webhook_not_found"]);
   // The same key for another webhook is another one's.
   const second = await makeWebhook(server);
   const there = await call(server, "POST", `/webhooks/${second.id}/test`, {}, key);
