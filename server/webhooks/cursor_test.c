@@ -28,8 +28,12 @@ static void it_is_good_for_its_list_and_filters_alone(void **state) {
   (void)state;
   const uint64_t mine = hash_of(S("ab"), S("c"));
   const uint64_t others[] = {
-      hash_of(S("a"), S("bc")), hash_of(S("abc"), S("")),
-      hash_of(S("c"), S("ab")), hash_of(S("ab"), (tti_slice){0}),
+      hash_of(S("a"), S("bc")),
+      hash_of(S("abc"), S("")),
+      hash_of(S("ax"), S("c")),
+      hash_of(S("ab"), S("d")),
+      hash_of(S("c"), S("ab")),
+      hash_of(S("ab"), (tti_slice){0}),
       cursor_hash("webhooks", (tti_slice[]){S("ab"), S("c")}, 2)};
   char text[CURSOR_TEXT];
   cursor back;
