@@ -71,7 +71,8 @@ static void print_options(const config *c) {
   }
 }
 
-/* Only what the entry's kind has; an empty value is one that is not set. */
+/* Only what the entry's kind has (kinds NULL: there are none); an empty value
+ * is one that is not set. */
 static void print_entry(const config_table *table, const void *entry,
                         unsigned kind,
                         unsigned (*kinds)(const config_option *option),
@@ -83,7 +84,7 @@ static void print_entry(const config_table *table, const void *entry,
     const config_option *o = &table->options[i];
     tti_buf_clear(&value);
     config_field_print(o, entry, &value);
-    if (value.len && (kinds(o) & kind))
+    if (value.len && (!kinds || (kinds(o) & kind)))
       print_setting(o->key, tti_buf_slice(&value), origin, WIDTH);
   }
   tti_buf_fini(&value);
@@ -96,6 +97,8 @@ static void print_lists(const config *c) {
   for (size_t i = 0; i < c->metrics_count; i++)
     print_entry(&config_metrics, &c->metrics[i], c->metrics[i].kind,
                 config_metrics_types, c->metrics[i].origin);
+  for (size_t i = 0; i < c->route_count; i++)
+    print_entry(&config_route, &c->routes[i], 0, NULL, c->routes[i].origin);
 }
 
 /* What the settings alone cannot decide. */

@@ -45,6 +45,7 @@ typedef struct server {
   sinks *sinks;
   outbox *outbox;
   outbox_files *outbox_files;
+  outbox_rules *routes; /* NULL: none */
   deliver *deliver;
   relay *relay;
   sessions *sessions;

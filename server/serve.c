@@ -255,6 +255,15 @@ static tt_error make_outbox(server *s) {
   return outbox_new(&options, &s->outbox);
 }
 
+static tt_error make_routes(server *s) {
+  store_status status;
+  if (s->config.route_count == 0)
+    return TT_OK;
+  store_status_get(s->store, &status);
+  return outbox_rules_new(s->config.routes, s->config.route_count,
+                          status.log_uuid, s->metrics, &s->routes);
+}
+
 /* Applications' outboxes, which hand over to ours. */
 static tt_error make_outbox_files(server *s) {
   outbox_files_options options = {.store = s->store,
@@ -342,6 +351,8 @@ static tt_error make_relay(server *s) {
       .backup = s->backup,
       .sinks = s->sinks,
       .outbox_files = s->outbox_files,
+      .outbox = s->outbox,
+      .routes = s->routes,
       .feed = s->feed,
       .history = s->history,
       .loops = s->loops,
@@ -659,6 +670,7 @@ static void tear_down(server *s) {
   fleet_free(s->fleet);
   fleet_read_free(s->fleet_read);
   relay_free(s->relay);
+  outbox_rules_free(s->routes);
   auth_free(s->auth);
   if (s->http)
     http_server_free(s->http);
@@ -709,6 +721,7 @@ static tt_error bring_up(server *s, tti_buf *error) {
       (result = name_store(s)) != TT_OK ||
       (result = backup_new(s->store, &s->backup)) != TT_OK ||
       (result = make_sinks(s)) != TT_OK || (result = make_outbox(s)) != TT_OK ||
+      (result = make_routes(s)) != TT_OK ||
       (result = make_deliver(s)) != TT_OK ||
       (result = make_outbox_files(s)) != TT_OK ||
       (result = make_watchdog(s)) != TT_OK ||

@@ -52,6 +52,13 @@ static bool same_metrics(const config *a, const config *b) {
   return same;
 }
 
+static bool same_routes(const config *a, const config *b) {
+  bool same = a->route_count == b->route_count;
+  for (size_t i = 0; same && i < a->route_count; i++)
+    same = strcmp(a->routes[i].text, b->routes[i].text) == 0;
+  return same;
+}
+
 static void adopt_sinks(config *current, config *fresh, tti_buf *out_changed) {
   if (!same_sinks(current, fresh))
     tti_buf_printf(out_changed, "%ssinks", out_changed->len ? ", " : "");
@@ -76,4 +83,6 @@ void config_adopt(config *current, config *fresh, tti_buf *out_changed,
   adopt_sinks(current, fresh, out_changed);
   if (!same_metrics(current, fresh))
     tti_buf_printf(out_restart, "%smetrics", out_restart->len ? ", " : "");
+  if (!same_routes(current, fresh))
+    tti_buf_printf(out_restart, "%sroutes", out_restart->len ? ", " : "");
 }

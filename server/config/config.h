@@ -3,6 +3,7 @@
 
 #include "lib/base/buf.h"
 #include "server/metrics/spec.h"
+#include "server/outbox/rules.h"
 #include "server/sinks/spec.h"
 #include "server/store/store.h"
 
@@ -156,6 +157,8 @@ typedef struct config {
   size_t sink_count;
   metrics_spec *metrics; /* `metrics:`, likewise */
   size_t metrics_count;
+  outbox_rule_spec *routes; /* `routes:`, likewise */
+  size_t route_count;
   char *test_control; /* --test-control PATH, in the test build only */
   char *config_path;  /* the file that was read, or NULL */
   char *warnings;     /* lines for the log, such as a token file that everyone

@@ -9,6 +9,8 @@ const config_list config_lists[] = {
      offsetof(config, sink_count)},
     {"metrics", "type: statsd", &config_metrics, config_metrics_add,
      config_metrics_check, offsetof(config, metrics_count)},
+    {"routes", "publish: alert.{channel}", &config_route, config_route_add,
+     config_route_check, offsetof(config, route_count)},
 };
 const size_t config_list_count = sizeof(config_lists) / sizeof(config_lists[0]);
 

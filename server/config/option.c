@@ -480,6 +480,12 @@ void config_fini(config *c) {
     free(c->metrics[i].text);
   }
   free(c->metrics);
+  for (size_t i = 0; i < c->route_count; i++) {
+    config_fields_free(&config_route, &c->routes[i]);
+    free(c->routes[i].origin);
+    free(c->routes[i].text);
+  }
+  free(c->routes);
   free(c->token_ingest);
   free(c->token_read);
   free(c->token_admin);

@@ -113,6 +113,13 @@ tt_error config_metrics_check(config *c, uint64_t given, tti_buf *out_error);
 /* The types of backend (metrics_type bits) that have an option of it. */
 unsigned config_metrics_types(const config_option *option);
 
+/* ---- route.c ---- */
+
+extern const config_table config_route; /* of an outbox_rule_spec */
+
+tt_error config_route_add(config *c, const char *where, void **out_entry);
+tt_error config_route_check(config *c, uint64_t given, tti_buf *out_error);
+
 /* ---- sink.c ---- */
 
 extern const config_table config_sink; /* of a sink_spec */

@@ -7,7 +7,7 @@
 
 /* Fan-out: from a pending event to a delivery for each webhook that it matches.
  *
- *   pending rows, at most 32 ─► match ─► one savepoint an event: deliveries,
+ *   pending rows, at most 32 ─► match ─► savepoints: deliveries in pieces,
  *   then processed or no_match, if it is still pending ─► the deliverer is
  * woken
  *

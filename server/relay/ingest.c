@@ -288,6 +288,8 @@ static void woken(loop_task *task) {
 static void done(bus_publish *publish) {
   ingest *i = ingest_of(publish);
   relay_lane *lane = i->lane;
+  if (publish->run && publish->verdict == BUS_ACCEPTED)
+    outbox_wake(lane->relay->options.outbox);
   ingest *head = atomic_load_explicit(&lane->completed, memory_order_relaxed);
   do {
     i->next = head;
@@ -333,6 +335,12 @@ static void show(ingest *i) {
     i->parsed = TT_ENOMEM;
 }
 
+/* What the routes publish comes with the rows. */
+static tt_error run_routes(bus_publish *publish, store_job *job, store_tx *tx) {
+  const relay_options *o = &ingest_of(publish)->lane->relay->options;
+  return outbox_rules_write(o->routes, job, tx);
+}
+
 /* On the loop or a pool thread: touches nothing of the request but the bytes of
  * its body. */
 static void parse(ingest *i) {
@@ -350,6 +358,9 @@ static void parse(ingest *i) {
   i->parsed = i->intake->parse(body, &options, batch, &i->parse_error);
   if (i->parsed == TT_OK && i->intake->answer)
     show(i);
+  bool routed = i->parsed == TT_OK && r->options.routes &&
+                outbox_rules_want(r->options.routes, batch);
+  i->publish.run = routed ? run_routes : NULL;
   if (i->keyed)
     SHA256((const unsigned char *)(body.len ? body.ptr : ""), body.len,
            i->publish.key.body_sha256);

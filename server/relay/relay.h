@@ -8,6 +8,7 @@
 #include "server/history/history.h"
 #include "server/http/http.h"
 #include "server/outbox/files.h"
+#include "server/outbox/rules.h"
 #include "server/sinks/sinks.h"
 #include "server/store/store.h"
 #include <telltale/metrics.h>
@@ -24,6 +25,8 @@ typedef struct relay_options {
   backup *backup;
   sinks *sinks;
   outbox_files *outbox_files; /* may be NULL */
+  outbox *outbox;             /* to wake when `routes` published */
+  const outbox_rules *routes; /* NULL: nothing is published by rules */
   feed *feed;
   history *history;
   loop *const *loops;
