@@ -479,6 +479,8 @@ static void what_is_refused_says_why_and_expires(void **state) {
   r = await_attempt(&s, "evt_1", 1);
   assert_int_equal(r.status, DELIVERY_FAILED);
   assert_string_equal(r.reason, "expired");
+  await_metric(&s, "webhook_attempts_total{outcome=\"expired\","
+                   "status_class=\"none\"} 1");
   assert_int_equal(sink_request_count(s.sink), 0);
   close_all(&s);
 }

@@ -177,10 +177,13 @@ static void done(store_job *job) {
 /* ---- Afterwards ---- */
 
 static const char *outcome_of(const result *r) {
-  return !r->there                                 ? "webhook_deleted"
-         : r->attempt.status == DELIVERY_DELIVERED ? "delivered"
-         : r->attempt.status == DELIVERY_FAILED    ? "exhausted"
-                                                   : "retryable_failure";
+  if (!r->there)
+    return "webhook_deleted";
+  if (r->attempt.status == DELIVERY_DELIVERED)
+    return "delivered";
+  if (r->attempt.status != DELIVERY_FAILED)
+    return "retryable_failure";
+  return strcmp(r->attempt.reason, "expired") == 0 ? "expired" : "exhausted";
 }
 
 static void count(const settle *s, const result *r) {

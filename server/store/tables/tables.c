@@ -17,18 +17,21 @@ static size_t slot_of(const char *sql) {
 }
 
 sqlite3_stmt *tx_prepare(store_tx *tx, const char *sql) {
-  size_t at = slot_of(sql);
-  /* What is in use stays; another one makes room. */
+  size_t at = slot_of(sql), looked = 0;
   while (tx->statements[at].stmt && tx->statements[at].sql != sql &&
-         sqlite3_stmt_busy(tx->statements[at].stmt))
+         ++looked < TX_STATEMENTS)
     at = (at + 1) % TX_STATEMENTS;
-  if (tx->statements[at].stmt && tx->statements[at].sql == sql)
-    return tx->statements[at].stmt;
-  sqlite3_finalize(tx->statements[at].stmt);
-  tx->statements[at].sql = sql;
-  int rc = database_prepare(tx->db, sql, &tx->statements[at].stmt);
-  if (rc != SQLITE_OK)
-    note(tx, rc);
+  if (looked == TX_STATEMENTS) {
+    /* Another's might be in use: nobody's makes room. */
+    note(tx, SQLITE_NOMEM);
+    return NULL;
+  }
+  if (!tx->statements[at].stmt) {
+    tx->statements[at].sql = sql;
+    int rc = database_prepare(tx->db, sql, &tx->statements[at].stmt);
+    if (rc != SQLITE_OK)
+      note(tx, rc);
+  }
   return tx->statements[at].stmt;
 }
 

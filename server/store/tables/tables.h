@@ -34,7 +34,7 @@ struct store_tx {
 
 /* A statement, ready to be bound; prepared once a connection, so `sql` must
  * stay where it is: a literal. NULL after an error, which every function here
- * accepts. At most some ten may be in use at a time. */
+ * accepts. TX_STATEMENTS texts in all. */
 sqlite3_stmt *tx_prepare(store_tx *tx, const char *sql);
 
 /* NULL pointers and empty slices with a NULL pointer become NULL. The bytes
