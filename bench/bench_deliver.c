@@ -1,6 +1,8 @@
 #include "bench/bench.h"
+#include "bench/store.h"
 #include "server/deliver/deliver.h"
 #include "server/io/clock.h"
+#include "server/outbox/outbox.h"
 #include "server/store/tables/deliveries.h"
 #include "server/store/tables/outbox.h"
 #include "server/store/tables/webhooks.h"
@@ -15,7 +17,8 @@
  * receiver on this machine that looks at nothing, results in the store
  * included; and how long a delivery to a healthy webhook takes, from its commit
  * until the receiver has it, beside one that never answers, one that answers
- * after a second and one that answers 500, and, as the peer, without them. */
+ * after a second and one that answers 500, and, as the peer, without them; and
+ * how long an event takes from its commit to the receiver. */
 
 #define MANY     20000
 #define HOOKS    16
@@ -142,35 +145,14 @@ static void start_receiver(void) {
 
 /* ---- The store ---- */
 
-typedef struct change {
-  store_job job;
-  sem_t done;
-  const char *webhook; /* the path too */
-  size_t first, count;
-} change;
-
-static void change_done(store_job *job) {
-  sem_post(&((change *)job->owner)->done);
-}
-
-static void make(store *s, change *c,
-                 tt_error (*fn)(store_job *job, store_tx *tx)) {
-  c->job = (store_job){
-      .kind = STORE_JOB_RUN, .run = fn, .done = change_done, .owner = c};
-  sem_init(&c->done, 0, 0);
-  if (store_submit(s, &c->job) || sem_wait(&c->done) ||
-      c->job.verdict != STORE_OK)
-    exit(1);
-}
-
+/* The name of a webhook is its path, too. */
 static tt_error insert_webhook(store_job *job, store_tx *tx) {
   const change *c = job->owner;
   char url[100];
-  snprintf(url, sizeof url, "http://127.0.0.1:%d/%s", receiver.port,
-           c->webhook);
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/%s", receiver.port, c->name);
   return webhooks_insert(
       tx,
-      &(webhook){.id = tti_slice_of(c->webhook),
+      &(webhook){.id = tti_slice_of(c->name),
                  .url = tti_slice_of(url),
                  .events = TTI_SLICE("[\"*\"]"),
                  .format = TTI_SLICE("standard"),
@@ -183,12 +165,12 @@ static tt_error insert_webhook(store_job *job, store_tx *tx) {
 /* "*": each of the many in turn. */
 static void name_both(const change *c, size_t i, char event[40],
                       char hook[16]) {
-  bool healthy = *c->webhook == '*' || *c->webhook == 'h';
-  snprintf(event, 40, "evt_%zu%s", i, healthy ? "" : c->webhook);
-  if (*c->webhook == '*')
+  bool healthy = strchr("*he", *c->name) != NULL;
+  snprintf(event, 40, "evt_%zu%s", i, healthy ? "" : c->name);
+  if (*c->name == '*')
     snprintf(hook, 16, "h%zu", i % HOOKS);
   else
-    snprintf(hook, 16, "%s", c->webhook);
+    snprintf(hook, 16, "%s", c->name);
 }
 
 static tt_error insert_deliveries(store_job *job, store_tx *tx) {
@@ -211,22 +193,10 @@ static tt_error insert_deliveries(store_job *job, store_tx *tx) {
                   .event_type = TTI_SLICE("a.b"),
                   .created_us = now_us};
     error = outbox_insert(tx, &row, &inserted);
-    if (!error)
+    if (!error && *c->name != 'e') /* "e": the event alone */
       error = deliveries_insert(tx, &d, false, id, &inserted);
   }
   return error;
-}
-
-static store *open_store(const char *path) {
-  store *s;
-  tti_buf error;
-  tti_buf_init(&error, 1000);
-  store_options options = {.path = path, .durability = STORE_SYNC};
-  if (store_sqlite_open(&options, &error, &s)) {
-    fprintf(stderr, "%.*s\n", (int)error.len, error.data);
-    exit(1);
-  }
-  return s;
 }
 
 static deliver *start_deliver(store *s) {
@@ -241,7 +211,7 @@ static deliver *start_deliver(store *s) {
 }
 
 static void add_webhook(store *s, const char *name) {
-  change c = {.webhook = name};
+  change c = {.name = name};
   make(s, &c, insert_webhook);
 }
 
@@ -261,7 +231,7 @@ static double all_at_once(const char *path) {
     add_webhook(s, name);
   }
   for (size_t i = 0; i < MANY; i += 100) {
-    change c = {.webhook = "*", .first = i, .count = 100};
+    change c = {.name = "*", .first = i, .count = 100};
     make(s, &c, insert_deliveries);
   }
   receiver.good = 0;
@@ -289,10 +259,10 @@ static void paced(const char *path, bool beside, bench_samples *latencies) {
   for (size_t i = 0; i < PACED; i++) {
     if (beside && i % 10 == 0)
       for (size_t j = 0; j < 3; j++) {
-        change c = {.webhook = others[j], .first = i, .count = 10};
+        change c = {.name = others[j], .first = i, .count = 10};
         make(s, &c, insert_deliveries);
       }
-    change c = {.webhook = "h", .first = MANY + i, .count = 1};
+    change c = {.name = "h", .first = MANY + i, .count = 1};
     make(s, &c, insert_deliveries);
     committed_ns[i] = bench_wall_ns();
     deliver_wake(d);
@@ -307,26 +277,51 @@ static void paced(const char *path, bool beside, bench_samples *latencies) {
   store_close(s, 10000);
 }
 
-static void in_new_file(char path[64]) {
-  snprintf(path, 64, "/tmp/bench-deliver-%d.db", (int)getpid());
-  const char *const ends[] = {"", "-wal", "-shm", ".lock"};
-  for (size_t i = 0; i < 4; i++) {
-    char name[80];
-    snprintf(name, sizeof name, "%s%s", path, ends[i]);
-    unlink(name);
+static void on_deliveries(void *context) {
+  deliver_wake(context);
+}
+
+/* One event every other millisecond, fanned out to the healthy webhook. */
+static void published(const char *path, bench_samples *latencies) {
+  static int64_t committed_ns[PACED];
+  outbox *o;
+  store *s = open_store(path);
+  add_webhook(s, "h");
+  deliver *d = start_deliver(s);
+  outbox_options options = {
+      .store = s, .deliver = on_deliveries, .deliver_context = d};
+  if (outbox_new(&options, &o) || outbox_start(o))
+    exit(1);
+  receiver.good = 0;
+  for (size_t i = 0; i < PACED; i++) {
+    change c = {.name = "e", .first = MANY + i, .count = 1};
+    make(s, &c, insert_deliveries);
+    committed_ns[i] = bench_wall_ns();
+    outbox_wake(o);
+    usleep(PACED_US);
   }
+  wait_for(PACED);
+  outbox_stop(o, 1000);
+  deliver_stop(d, 1000);
+  for (size_t i = 0; i < PACED; i++)
+    bench_add(latencies,
+              (double)(receiver.arrived_ns[MANY + i] - committed_ns[i]) / 1e6);
+  store_close(s, 10000);
+  outbox_free(o);
+  deliver_free(d);
 }
 
 static void print_quantile(const char *name, double q, bench_samples *beside,
                            bench_samples *alone) {
   bench_samples ours = {0}, theirs = {0};
   bench_add(&ours, bench_quantile(beside, q));
-  bench_add(&theirs, bench_quantile(alone, q));
-  bench_print(name, "ms", &ours, "without the others", &theirs);
+  if (alone)
+    bench_add(&theirs, bench_quantile(alone, q));
+  bench_print(name, "ms", &ours, alone ? "without the others" : NULL, &theirs);
 }
 
 int main(int argc, char **argv) {
-  static bench_samples rates, beside, alone;
+  static bench_samples rates, beside, alone, whole;
   double seconds = bench_seconds(argc, argv);
   char path[64];
   start_receiver();
@@ -342,6 +337,10 @@ int main(int argc, char **argv) {
   paced(path, true, &beside);
   print_quantile("deliver_healthy_p50", 0.5, &beside, &alone);
   print_quantile("deliver_healthy_p99", 0.99, &beside, &alone);
+  in_new_file(path);
+  published(path, &whole);
+  print_quantile("publish_to_request_p50", 0.5, &whole, NULL);
+  print_quantile("publish_to_request_p99", 0.99, &whole, NULL);
   in_new_file(path);
   return 0;
 }

@@ -42,6 +42,8 @@ const targets = {
   storage_otlp: { of: "value", better: "more", floor: 50000, aim: 50000 },
   storage_jsonl: { of: "value", better: "more", floor: 500000, aim: 500000 },
   deliver: { of: "value", better: "more", floor: 3000, aim: 10000 },
+  publish_to_request_p99: { of: "value", better: "less", floor: 20, aim: 5 },
+  fanout_10000: { of: "ratio", better: "more", floor: 0.5, aim: 0.9 },
   deliver_healthy_p99: { of: "ratio", better: "less", floor: 2, aim: 1.2 },
   reader_envelope: { of: "value", better: "less", floor: 50, aim: 15 },
   emit_up: { of: "value", better: "less", floor: 400, aim: 150 },
