@@ -209,7 +209,7 @@ void tti_json_write_bool(tti_buf *out, bool value) {
 void tti_json_write_one_line(tti_buf *out, tti_slice json) {
   size_t begin = out->len;
   tti_buf_append_slice(out, json);
-  if (out->error)
+  if (out->error || json.len == 0)
     return;
   static const char breaks[] = "\n\r";
   for (int i = 0; i < 2; i++) {

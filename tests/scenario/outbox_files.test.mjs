@@ -14,12 +14,14 @@ const run = promisify(execFile);
 const rounds = long ? 50 : 10;
 const sql = async (file, query) => (await run(program, ["sql", file, query])).stdout.trimEnd();
 
-// Books orders until `lines` lines of progress were made, then ends in order.
-async function book(file, lines) {
+// Books orders until `lines` lines of progress were made and `enough` is settled,
+// then ends in order.
+async function book(file, lines, enough) {
   const child = spawn(program, ["app", file], { stdio: ["ignore", "pipe", "inherit"] });
   let seen = 0;
   child.stdout.on("data", (text) => (seen += String(text).split("\n").length - 1));
   await until(() => seen >= lines, { timeout: 60000, what: "progress of the application" });
+  await enough;
   child.kill("SIGTERM");
   await once(child, "exit");
 }
@@ -48,9 +50,7 @@ test("killed between the copy and the mark, each event is there once", { timeout
   for (let round = 0; round < rounds; round++) {
     await server.start();
     await server.control(`fault outbox.mark kill ${round % 2}`);
-    const booked = book(app, 1);
-    await server.exited;
-    await booked;
+    await book(app, 1, server.exited);
   }
   await server.start();
   const orders = await assertTaken(app, store);
