@@ -26,7 +26,7 @@ typedef struct since_job {
   since_state state;
   bool cancel;
   uint64_t scheduled, skipped;
-  redeliver_step at;   /* how far it came */
+  redeliver_step at;   /* how far it came; what is shown ends here */
   redeliver_step next; /* of the store's job, until that is done */
   store_job job;
   loop_task task;
@@ -104,7 +104,7 @@ typedef struct asking {
   int64_t since_us;
   loop_task there, back;
   verdict verdict;
-  since_job shown; /* a copy */
+  since_job shown; /* a copy, see look_at */
   int64_t wait_s;
 } asking;
 
@@ -127,6 +127,11 @@ static since_job *place_for(since_jobs *jobs) {
       oldest = s;
   }
   return oldest;
+}
+
+/* What follows in it may be with the store's thread. */
+static void look_at(asking *a, const since_job *s) {
+  memcpy(&a->shown, s, offsetof(since_job, next));
 }
 
 static verdict start(asking *a) {
@@ -152,7 +157,7 @@ static verdict start(asking *a) {
   tt_metrics_add(a->api->options.metrics, TT_METRIC_REDELIVER_REQUESTS, 1,
                  "since", NULL);
   go(s);
-  a->shown = *s;
+  look_at(a, s);
   return STARTED;
 }
 
@@ -160,7 +165,7 @@ static verdict show(asking *a) {
   since_job *s = find(a->api->since, http_request_param(a->call.request, "id"));
   if (!s)
     return MISSING;
-  a->shown = *s;
+  look_at(a, s);
   return SHOWN;
 }
 
