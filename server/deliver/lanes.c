@@ -11,7 +11,7 @@ static void push(lane_queue *q, lane *l, lane **next, bool *flag,
     return;
   *flag = true;
   *next = NULL;
-  if (q->first)
+  if (last_next)
     *last_next = l;
   else
     q->first = l;

@@ -133,7 +133,7 @@ static int measure(tti_spool *s, size_t trim, size_t *out_bytes) {
 
 /* Whether the ceiling allows `more` bytes. What was set aside makes room. */
 static int make_room(tti_spool *s, size_t more) {
-  size_t bytes;
+  size_t bytes = 0;
   int error = measure(s, 0, &bytes);
   if (!error && bytes + more > s->max_bytes)
     error = measure(s, bytes + more - s->max_bytes, &bytes);
