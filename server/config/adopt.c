@@ -38,30 +38,7 @@ static bool is_same(const config_option *option, const config *a,
   return same;
 }
 
-static bool same_sinks(const config *a, const config *b) {
-  bool same = a->sink_count == b->sink_count;
-  for (size_t i = 0; same && i < a->sink_count; i++)
-    same = strcmp(a->sinks[i].text, b->sinks[i].text) == 0;
-  return same;
-}
-
-static bool same_metrics(const config *a, const config *b) {
-  bool same = a->metrics_count == b->metrics_count;
-  for (size_t i = 0; same && i < a->metrics_count; i++)
-    same = strcmp(a->metrics[i].text, b->metrics[i].text) == 0;
-  return same;
-}
-
-static bool same_routes(const config *a, const config *b) {
-  bool same = a->route_count == b->route_count;
-  for (size_t i = 0; same && i < a->route_count; i++)
-    same = strcmp(a->routes[i].text, b->routes[i].text) == 0;
-  return same;
-}
-
-static void adopt_sinks(config *current, config *fresh, tti_buf *out_changed) {
-  if (!same_sinks(current, fresh))
-    tti_buf_printf(out_changed, "%ssinks", out_changed->len ? ", " : "");
+static void adopt_sinks(config *current, config *fresh) {
   swap(&current->sinks, &fresh->sinks, sizeof(current->sinks));
   swap(&current->sink_count, &fresh->sink_count, sizeof(current->sink_count));
 }
@@ -80,9 +57,11 @@ void config_adopt(config *current, config *fresh, tti_buf *out_changed,
          size_of(o->type));
     swap(&current->origins[i], &fresh->origins[i], sizeof(char *));
   }
-  adopt_sinks(current, fresh, out_changed);
-  if (!same_metrics(current, fresh))
-    tti_buf_printf(out_restart, "%smetrics", out_restart->len ? ", " : "");
-  if (!same_routes(current, fresh))
-    tti_buf_printf(out_restart, "%sroutes", out_restart->len ? ", " : "");
+  for (size_t i = 0; i < config_list_count; i++) {
+    tti_buf *names = i == CONFIG_LIST_SINKS ? out_changed : out_restart;
+    if (!config_list_same(&config_lists[i], current, fresh))
+      tti_buf_printf(names, "%s%s", names->len ? ", " : "",
+                     config_lists[i].key);
+  }
+  adopt_sinks(current, fresh);
 }

@@ -3,8 +3,6 @@
 #include "server/metrics/metrics.h"
 #include <stdlib.h>
 
-enum { BACKENDS_MAX = 16 };
-
 static const config_option metrics_options[] = {
 #define X(field, type, backends, key, value, help)                             \
   {CONFIG_TYPE_##type,           false, key, "", "", value, help,              \
@@ -25,22 +23,6 @@ const config_table config_metrics = {metrics_options, FIELD_COUNT};
 
 unsigned config_metrics_types(const config_option *option) {
   return types_of[option - metrics_options];
-}
-
-tt_error config_metrics_add(config *c, const char *where, void **out_entry) {
-  if (c->metrics_count == BACKENDS_MAX)
-    return TT_ETOOBIG;
-  metrics_spec *grown =
-      realloc(c->metrics, (c->metrics_count + 1) * sizeof(*grown));
-  if (!grown)
-    return TT_ENOMEM;
-  c->metrics = grown;
-  metrics_spec *spec = &grown[c->metrics_count++];
-  *spec = (metrics_spec){.origin = strdup(where)};
-  if (!spec->origin)
-    return TT_ENOMEM;
-  *out_entry = spec;
-  return config_entry_defaults(&config_metrics, where, spec);
 }
 
 static tt_error refuse(const metrics_spec *spec, tti_buf *out_error,

@@ -468,24 +468,8 @@ void config_fini(config *c) {
   config_fields_free(&config_main, c);
   for (size_t i = 0; i < config_option_count; i++)
     free(c->origins[i]);
-  for (size_t i = 0; i < c->sink_count; i++) {
-    config_fields_free(&config_sink, &c->sinks[i]);
-    free(c->sinks[i].origin);
-    free(c->sinks[i].text);
-  }
-  free(c->sinks);
-  for (size_t i = 0; i < c->metrics_count; i++) {
-    config_fields_free(&config_metrics, &c->metrics[i]);
-    free(c->metrics[i].origin);
-    free(c->metrics[i].text);
-  }
-  free(c->metrics);
-  for (size_t i = 0; i < c->route_count; i++) {
-    config_fields_free(&config_route, &c->routes[i]);
-    free(c->routes[i].origin);
-    free(c->routes[i].text);
-  }
-  free(c->routes);
+  for (size_t i = 0; i < config_list_count; i++)
+    config_list_free(&config_lists[i], c);
   free(c->token_ingest);
   free(c->token_read);
   free(c->token_admin);

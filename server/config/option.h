@@ -86,21 +86,29 @@ typedef struct config_list {
   const char *key;
   const char *example; /* how an entry begins */
   const config_table *table;
-  /* Appends an entry with the defaults in it, which begins at `where`.
-   * TT_ETOOBIG: there are as many as there may be; TT_ENOMEM. */
-  tt_error (*add)(config *c, const char *where, void **out_entry);
   /* Checks the last entry, now that all of it was read. `given` has a bit for
    * each option that was. TT_EINVAL, TT_ENOMEM. */
   tt_error (*check)(config *c, uint64_t given, tti_buf *out_error);
-  size_t count; /* offset of the number of entries in config */
+  size_t max;
+  size_t size;    /* of an entry */
+  size_t entries; /* offsets in config: of the array … */
+  size_t count;   /* … and of how many there are */
+  size_t origin;  /* offsets in an entry: of where it begins … */
+  size_t text;    /* … and of all of it, as config_entry_text has it */
 } config_list;
+
+enum { CONFIG_LIST_SINKS };
 
 extern const config_list config_lists[];
 extern const size_t config_list_count;
 
-/* Gives a new entry's fields their defaults. TT_ENOMEM. */
-tt_error config_entry_defaults(const config_table *table, const char *where,
-                               void *entry);
+/* Appends an entry with the defaults in it, which begins at `where`.
+ * TT_ETOOBIG: there are as many as there may be; TT_ENOMEM. */
+tt_error config_list_add(const config_list *list, config *c, const char *where,
+                         void **out_entry);
+bool config_list_same(const config_list *list, const config *a,
+                      const config *b);
+void config_list_free(const config_list *list, config *c);
 /* All of an entry, as a text; NULL: no memory. Freed by the caller. */
 char *config_entry_text(const config_table *table, const void *entry);
 
@@ -108,7 +116,6 @@ char *config_entry_text(const config_table *table, const void *entry);
 
 extern const config_table config_metrics; /* of a metrics_spec */
 
-tt_error config_metrics_add(config *c, const char *where, void **out_entry);
 tt_error config_metrics_check(config *c, uint64_t given, tti_buf *out_error);
 /* The types of backend (metrics_type bits) that have an option of it. */
 unsigned config_metrics_types(const config_option *option);
@@ -117,14 +124,12 @@ unsigned config_metrics_types(const config_option *option);
 
 extern const config_table config_route; /* of an outbox_rule_spec */
 
-tt_error config_route_add(config *c, const char *where, void **out_entry);
 tt_error config_route_check(config *c, uint64_t given, tti_buf *out_error);
 
 /* ---- sink.c ---- */
 
 extern const config_table config_sink; /* of a sink_spec */
 
-tt_error config_sink_add(config *c, const char *where, void **out_entry);
 /* The types of sink (sink_type bits) that have an option of config_sink. */
 unsigned config_sink_types(const config_option *option);
 tt_error config_sink_check(config *c, uint64_t given, tti_buf *out_error);

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-enum { ROUTES_MAX = 100 };
-
 static const config_option route_options[] = {
 #define X(field, key, help)                                                    \
   {CONFIG_TYPE_STRING,                                                         \
@@ -20,22 +18,6 @@ static const config_option route_options[] = {
 
 const config_table config_route = {route_options, sizeof(route_options) /
                                                       sizeof(route_options[0])};
-
-tt_error config_route_add(config *c, const char *where, void **out_entry) {
-  if (c->route_count == ROUTES_MAX)
-    return TT_ETOOBIG;
-  outbox_rule_spec *grown =
-      realloc(c->routes, (c->route_count + 1) * sizeof(*grown));
-  if (!grown)
-    return TT_ENOMEM;
-  c->routes = grown;
-  outbox_rule_spec *spec = &grown[c->route_count++];
-  *spec = (outbox_rule_spec){.origin = strdup(where)};
-  if (!spec->origin)
-    return TT_ENOMEM;
-  *out_entry = spec;
-  return config_entry_defaults(&config_route, where, spec);
-}
 
 tt_error config_route_check(config *c, uint64_t given, tti_buf *out_error) {
   outbox_rule_spec *spec = &c->routes[c->route_count - 1];

@@ -3,8 +3,6 @@
 #include "server/sinks/sinks.h"
 #include <stdlib.h>
 
-enum { SINKS_MAX = 64 };
-
 static const config_option sink_options[] = {
 #define X(field, type, sinks, key, value, help)                                \
   {CONFIG_TYPE_##type,        true, key, "", "", value, help,                  \
@@ -30,21 +28,6 @@ const config_table config_sink = {sink_options, FIELD_COUNT};
 
 unsigned config_sink_types(const config_option *option) {
   return types_of[option - sink_options];
-}
-
-tt_error config_sink_add(config *c, const char *where, void **out_entry) {
-  if (c->sink_count == SINKS_MAX)
-    return TT_ETOOBIG;
-  sink_spec *grown = realloc(c->sinks, (c->sink_count + 1) * sizeof(*grown));
-  if (!grown)
-    return TT_ENOMEM;
-  c->sinks = grown;
-  sink_spec *spec = &grown[c->sink_count++];
-  *spec = (sink_spec){.origin = strdup(where)};
-  if (!spec->origin)
-    return TT_ENOMEM;
-  *out_entry = spec;
-  return config_entry_defaults(&config_sink, where, spec);
 }
 
 /* ---- All of an entry ---- */
@@ -147,7 +130,8 @@ tt_error config_sink_of_environment(config *c, tti_buf *out_error) {
       from = NULL;
   if (!from)
     return TT_OK;
-  tt_error error = config_sink_add(c, from, &spec);
+  tt_error error =
+      config_list_add(&config_lists[CONFIG_LIST_SINKS], c, from, &spec);
   for (size_t i = 0; i < 3 && error == TT_OK; i++)
     error = config_field_set(
         config_table_find(&config_sink, tti_slice_of(values[i][0])),

@@ -173,7 +173,7 @@ static tt_error read_entry(reader *r, const config_list *list) {
   char where[300];
   uint64_t seen = r->seen;
   snprintf(where, sizeof(where), "%s:%zu", r->name, line_of(r));
-  tt_error error = list->add(r->config, where, &r->entry);
+  tt_error error = config_list_add(list, r->config, where, &r->entry);
   if (error == TT_ETOOBIG)
     return fail(r, "there are too many entries in %s", list->key);
   if (error != TT_OK)

@@ -4,9 +4,6 @@
 #ifdef TELLTALE_TESTING
 #include "server/testing/vfs.h"
 #endif
-#ifdef TELLTALE_TESTING
-#include "server/testing/vfs.h"
-#endif
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
